@@ -23,7 +23,7 @@ from headrace.client import ApiError, Client
 from headrace.connections.redis_clients import connect
 from headrace.features import release
 from headrace.lang.plan.plan import Plan
-from headrace.lang.planner.load import parse_plan
+from headrace.lang.planner.load import load_plan, parse_plan
 from headrace.layout import FEATURES, REPOSITORY, Endpoints, Layout, Pace
 from headrace.log.feature_versions import Registry
 from headrace.schemas.events import Event
@@ -177,7 +177,7 @@ class _SecondVersion:
 
 def _click(endpoints: Endpoints) -> None:
     """Write clicks on the items that are read, as a trusted producer."""
-    writer, now = LogWriter(endpoints.bootstrap), now_ms()
+    writer, now = LogWriter(endpoints.bootstrap, load_plan(FEATURES).event_source), now_ms()
     plain = Event(event_id="", user_id="u1", event_type="click", occurred_at=now, received_at=now)
     for number in range(KEYS * 4):
         writer.write(structs.replace(plain, event_id=f"bench-{number}", item_id=f"i{number % KEYS}"))

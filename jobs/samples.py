@@ -24,6 +24,7 @@ from headrace.jobs import tables
 from headrace.jobs.environment import table_environment
 from headrace.jobs.settings import JobSettings, from_command_line, plan_of
 from headrace.lang.plan.clean_topic import clean_topic, contract
+from headrace.lang.plan.roles import ROLE_TYPES
 from headrace.lang.plan.source import Source
 from headrace.schemas.events import BOT
 from headrace.schemas.heads import SHIPPED_HEADS, Heads
@@ -35,14 +36,7 @@ JOB = "samples"
 # Fetch a backlog in small pieces from each partition. With the default of 1 MB one partition runs far ahead of the
 # others, and records ahead of the watermark wait in state.
 _SMALL_FETCHES = {"properties.max.partition.fetch.bytes": "65536"}
-_FEEDBACK = {
-    "request_id": "STRING",
-    "item_id": "STRING",
-    "position": "INT",
-    "session_id": "STRING",
-    "event_type": "STRING",
-    "value": "DOUBLE",
-}
+_FEEDBACK = ("request", "item", "position", "session", "event_type", "value")
 _SINKS = {"samples": SAMPLES, "urgent": SAMPLES_URGENT, "aside": QUARANTINE}
 _RAW = {
     "key.format": "raw",
@@ -90,10 +84,10 @@ def ddl(source: Source, settings: JobSettings, heads: Heads = SHIPPED_HEADS) -> 
           rowtime
         FROM exposures WHERE payload IS NOT NULL -- a tick has no value
         UNION ALL
-        SELECT user_id, CAST(NULL AS BYTES), {_columns(source)},
+        SELECT `{source.roles.user}`, CAST(NULL AS BYTES), {_columns(source)},
           CASE WHEN {tables.is_valid_time("received_at")} THEN received_at END,
           '{clean_topic(source)}', _partition, _offset, {tables.APPENDED_MS}, rowtime
-        FROM clean WHERE event_type IN ({feedback})""",
+        FROM clean WHERE `{source.roles.event_type}` IN ({feedback})""",
     ]
 
 
@@ -105,8 +99,10 @@ def _quoted(text: str) -> str:
 
 def _columns(source: Source) -> str:
     """The columns of clean events that a feedback is made of: NULL for one that the source does not declare."""
+    columns = {role: getattr(source.roles, role) for role in _FEEDBACK}
     return ", ".join(
-        f"`{name}`" if source.type_of(name) else f"CAST(NULL AS {kind}) AS `{name}`" for name, kind in _FEEDBACK.items()
+        f"`{name}`" if source.type_of(name) else f"CAST(NULL AS {ROLE_TYPES[role]}) AS `{name}`"
+        for role, name in columns.items()
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import TypeAlias
 
 from litestar import Litestar, Router
@@ -12,6 +12,7 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
+from headrace.lang.plan.plan import Plan
 from headrace.schemas.limits import BODY_BYTES
 from headrace.serving import routes
 from headrace.serving.http.auth import OPEN, guard
@@ -28,21 +29,28 @@ from headrace.serving.services import Services
 
 Lifespan: TypeAlias = Callable[[Litestar], AbstractAsyncContextManager[None]]
 _THREADS = 32  # concurrent handlers, except for slates; at most 24 wait for the broker, others for the spool
-OPENAPI = OpenAPIConfig(
-    title="Headrace",
-    version="1",
-    description="Ranked slates, events, items, features and models. Errors are application/problem+json.",
-    components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
-    security=[{"token": []}],
-    use_handler_docstrings=True,
-    render_plugins=[TypedSchema(path="/")],  # the pages of other plugins load scripts from other servers
-    openapi_router=Router(SCHEMA, route_handlers=[], include_in_schema=False, opt={OPEN: True}),
-)
 
 
 def set_threads() -> None:
     """Set the number of handler threads, by default four more than cores. Call this before the loop runs."""
     set_asyncio_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="request"))
+
+
+def _openapi(plan: Plan) -> OpenAPIConfig:
+    """The API's schema, in which events have the columns of the plan's source."""
+    source = None
+    with suppress(KeyError):  # a project without one takes no events
+        source = plan.event_source
+    return OpenAPIConfig(
+        title="Headrace",
+        version="1",
+        description="Ranked slates, events, items, features and models. Errors are application/problem+json.",
+        components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
+        security=[{"token": []}],
+        use_handler_docstrings=True,
+        render_plugins=[TypedSchema(source)],  # the pages of other plugins load scripts from other servers
+        openapi_router=Router(SCHEMA, route_handlers=[], include_in_schema=False, opt={OPEN: True}),
+    )
 
 
 def create(
@@ -58,7 +66,7 @@ def create(
         on_shutdown=[services.disconnect],
         exception_handlers={Exception: respond},
         request_max_body_size=BODY_BYTES,
-        openapi_config=OPENAPI,
+        openapi_config=_openapi(services.plan),
         state=State({COUNT: services.metrics.count_error}),
         cors_config=allowed,
     )

@@ -7,6 +7,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 
 from confluent_kafka import KafkaException
 
@@ -95,11 +96,17 @@ class Feeder:
             _thread(live, "features", lambda: features.run(stop)),
             _thread(live, "index", lambda: rebuilds.run(stop)),
             _thread(live, "limits", lambda: counts.run(stop)),
-            _thread(live, "ticker", lambda: ticker.run(self._producer.send, self._spool.holds_records, stop)),
+            _thread(live, "ticker", lambda: self._tick(stop)),
             _thread(live, "spool", lambda: self._drainer.run(stop)),
             _thread(live, "host files", lambda: host_files.run(live, marks, listed, stop)),
             _thread(live, "consumers", lambda: consumers.run(bootstrap, stop)),
         ]
+
+    def _tick(self, stop: threading.Event) -> None:
+        source = None
+        with suppress(KeyError):  # a project without one has no events, only slates
+            source = self.live.state.plan.event_source
+        ticker.run(self._producer.send, self._spool.holds_records, stop, source=source)
 
     def publish(self, publisher: Publisher, stop: threading.Event) -> None:
         """Publish each new state at once, and a report each second, until `stop` is set."""

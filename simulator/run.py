@@ -87,7 +87,7 @@ class SimulationRun:
     @staticmethod
     def write_history(history: WarmUp, bootstrap: str) -> None:
         """Write the history to the log and close its slots."""
-        writer = LogWriter(bootstrap)
+        writer = LogWriter(bootstrap, history.offline.plan.event_source)
         writer.items(history.catalogue.records)
         writer.slates(history.exposures, history.events)
         writer.close(now_ms())

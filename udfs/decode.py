@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import msgspec
 
 from headrace.lang.events.bounds import Bounds
-from headrace.lang.events.gate import is_tick
+from headrace.lang.events.ticks import is_tick
 from headrace.lang.expressions.tree import ColumnType
 from headrace.lang.plan.clean_topic import RECEIVED_AT, contract
 from headrace.lang.plan.source import Source, SourceColumn
@@ -78,9 +78,10 @@ class EventDecoder:
             event[RECEIVED_AT] = appended_ms
         if violation := self._bounds.violation(event):
             raise Refused(violation.message, code=violation.code, pointer=f"/{violation.column}")
-        if is_tick(event) and event["event_type"] != TICK:
-            message = f"event types that begin with _ are reserved: {event['event_type'][:60]!a}"
-            raise Refused(message, code="reserved", pointer="/event_type")
+        kind = self._source.roles.event_type
+        if is_tick(event, self._source) and event[kind] != TICK:
+            message = f"event types that begin with _ are reserved: {event[kind][:60]!a}"
+            raise Refused(message, code="reserved", pointer=f"/{kind}")
         delay_ms = event[RECEIVED_AT] - event[self._source.event_time]
         if delay_ms > self._source.lateness_ms:
             message = f"{delay_ms} ms after its time, at most {self._source.lateness_ms} are accepted"

@@ -6,7 +6,7 @@ the next one is processed. If most records fail this way, the program itself is 
 
 from typing import Any, TypeAlias
 
-from headrace.lang.events.gate import is_tick
+from headrace.lang.events.ticks import is_tick
 from headrace.lang.plan.clean_topic import RECEIVED_AT
 from headrace.lang.plan.source import Source
 from headrace.schemas.breaker import Breaker
@@ -69,14 +69,15 @@ class Judge:
         bot = self._source.bot
         if bot is None:
             return None
-        counted = event[self._source.dedupe] if is_tick(event) else event[bot.key]
+        counted = event[self._source.dedupe] if is_tick(event, self._source) else event[bot.key]
         return f"{event[RECEIVED_AT] // bot.each_ms}:{counted}"
 
     def _marker(self, event: dict[str, Any]) -> bytes | None:
         """The event with type `_bot`, which makes the samples job exclude the user from training."""
-        if self._source.bot is None or is_tick(event) or "event_type" not in event:
+        column = self._source.roles.event_type
+        if self._source.bot is None or is_tick(event, self._source) or column not in event:
             return None
-        return self._decoder.contract.encode(event | {"event_type": BOT})
+        return self._decoder.contract.encode(event | {column: BOT})
 
 
 def _refuse(payload: bytes | None, reason: str, appended_ms: int) -> JudgedRow:

@@ -15,7 +15,7 @@ from confluent_kafka import OFFSET_BEGINNING, IsolationLevel, Message, TopicPart
 from confluent_kafka.admin import OffsetSpec  # pyright: ignore[reportPrivateImportUsage]
 
 from headrace.connections.kafka_clients import admin
-from headrace.lang.events.gate import is_tick
+from headrace.lang.events.ticks import is_tick
 from headrace.lang.plan.clean_topic import RECEIVED_AT
 from headrace.lang.plan.source import Stamp
 from headrace.lang.plan.table import table_of
@@ -37,7 +37,7 @@ class TemporalTable:
     def __init__(self, stamp: Stamp) -> None:
         self.table = table_of(stamp.stream)
         self.columns = tuple(column.name for column in stamp.columns)
-        self._lookup = stamp.lookup
+        self._lookup, self._stream = stamp.lookup, stamp.stream
         self._moments: dict[object, list[Moment]] = {}
         self._values: dict[object, list[Columns]] = {}
         self._nothing: Columns = (None,) * len(self.columns)
@@ -62,7 +62,7 @@ class TemporalTable:
         """Ticks and records without a key are ignored: no event looks them up."""
         record = self.table.contract.decode(payload)
         key = record[self._lookup]
-        if key is None or is_tick(record):
+        if key is None or (self._stream is not None and is_tick(record, self._stream)):
             return
         # In the order of the source's log: a clean topic may order the records of one key differently.
         offsets = (record.get("source_partition", partition), record.get("source_offset", offset))

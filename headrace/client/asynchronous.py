@@ -1,7 +1,7 @@
 """The client for asyncio; its methods are those of the blocking one."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import httpx
@@ -73,8 +73,11 @@ class AsyncClient:
         within_s = None if deadline_ms is None else deadline_ms / 1000
         return await self._send(calls.recommend(request, batch=batch, retry=retry), within_s)
 
-    async def send_events(self, events: Iterable[EventRecord | Event]) -> BatchAnswer:
-        """Send up to 500 events. A repeated one counts once, because its `event_id` remains the same."""
+    async def send_events(self, events: Iterable[EventRecord | Event | Mapping[str, object]]) -> BatchAnswer:
+        """Send up to 500 events. A repeated one counts once, because its `event_id` remains the same.
+
+        Mappings are for a source whose columns have other names than the API's.
+        """
         return await self._send(calls.send_events(events))
 
     async def upsert_items(self, items: Iterable[ItemRecord]) -> BatchAnswer:

@@ -1,6 +1,6 @@
 """The operations of the API as calls: method, path, body, and the type of the answer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -63,7 +63,7 @@ def recommend(request: RecommendationRequest, *, batch: bool, retry: bool) -> Ca
     return Call("POST", "/v1/recommendations", RecommendationAnswer, body, headers, retry, bounded=True)
 
 
-def send_events(events: Iterable[EventRecord | Event]) -> Call[BatchAnswer]:
+def send_events(events: Iterable[EventRecord | Event | Mapping[str, object]]) -> Call[BatchAnswer]:
     """Send events."""
     return _post("/v1/events", BatchAnswer, {"events": list(events)})
 

@@ -56,7 +56,7 @@ def _origin(group: Group, feature: str) -> Iterator[tuple[str, str]]:
     yield "reads", ", ".join(_describe_column(source, name) for name in source_columns(group, feature))
     yield "from", f"source {source.name}: topic {source.topic}, after ingest {clean_topic(source)}"
     if group.pairs is not None:
-        across = "" if "session_id" in group.pairs.keys else " across sessions"
+        across = "" if source.roles.session in group.pairs.keys else " across sessions"
         either = " in either order" if group.pairs.either_order else ""
         yield "over", f"pairs of {group.pairs.column} within {format_duration(group.pairs.within_ms)}{across}{either}"
     if group.sessions is not None:

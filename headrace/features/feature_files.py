@@ -6,15 +6,10 @@ from pathlib import Path
 from headrace.errors import UsageProblem
 from headrace.lang.errors.report import LangError
 from headrace.lang.plan.plan import Plan
+from headrace.lang.plan.roles import Roles
 from headrace.lang.planner.load import Findings, check_files, read_texts
 from headrace.schemas.model_file import ModelFileError, load_model_file
 from headrace.schemas.ranker_inputs import COMPUTED, Inputs, Side
-
-_ENTITIES: dict[Side, tuple[tuple[str, ...], ...]] = {
-    "user": (("user_id",),),
-    "item": (("item_id",), ("category",), ("seller",)),
-    "cross": (("user_id", "category"), ("user_id", "seller")),
-}
 
 
 def findings(folder: Path) -> Findings:
@@ -73,6 +68,16 @@ def misplaced(plan: Plan, inputs: Inputs) -> Iterator[str]:
             continue
         if name not in group.dense:
             yield f"{column.name}, which is no number"
-        elif group.entity not in _ENTITIES[column.side]:
-            keys = " or ".join(", ".join(entity) for entity in _ENTITIES[column.side])
+        elif group.entity not in (entities := _entities(column.side, group.source.roles)):
+            keys = " or ".join(", ".join(entity) for entity in entities)
             yield f"{column.name} under [{column.side}], but its entity is {', '.join(group.entity)}, not {keys}"
+
+
+def _entities(side: Side, roles: Roles) -> tuple[tuple[str, ...], ...]:
+    """The entities of groups whose features can be inputs of a side."""
+    members = ("category", "seller")
+    if side == "user":
+        return ((roles.user,),)
+    if side == "item":
+        return ((roles.item,), *((name,) for name in members))
+    return tuple((roles.user, name) for name in members)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from headrace.lang.events.gate import int_value, is_tick
+from headrace.lang.events.gate import int_value
+from headrace.lang.events.ticks import is_tick
 from headrace.lang.plan.clean_topic import RECEIVED_AT
 from headrace.lang.plan.plan import Group
 from headrace.lang.plan.source import Source
@@ -33,7 +34,7 @@ def check_lateness(endpoints: Endpoints, source: Source, groups: Sequence[Group]
 def observed_delays_ms(endpoints: Endpoints, source: Source) -> list[int]:
     """Delays of the newest events, without ticks; negative for clients whose clock is ahead."""
     log = CleanLog(endpoints, source)
-    events = [event for event in log.newest(_NEWEST) if not is_tick(event)]
+    events = [event for event in log.newest(_NEWEST) if not is_tick(event, source)]
     log.close()
     return [int_value(event, RECEIVED_AT) - int_value(event, source.event_time) for event in events]
 

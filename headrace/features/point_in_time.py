@@ -3,7 +3,8 @@
 import time
 from collections.abc import Iterator
 
-from headrace.lang.events.gate import int_value, is_tick
+from headrace.lang.events.gate import int_value
+from headrace.lang.events.ticks import is_tick
 from headrace.lang.events.touching import by_owner
 from headrace.lang.plan.clean_topic import RECEIVED_AT
 from headrace.lang.plan.plan import Group, Plan
@@ -32,7 +33,7 @@ def store_as_of(endpoints: Endpoints, group: Group, owner: str, *, at_ms: int) -
 def cases_from_log(endpoints: Endpoints, group: Group, *, keys: int) -> Iterator[str]:
     """Test cases for the keys with the newest events, each with at most `_EVENTS` events."""
     log, now_ms = CleanLog(endpoints, group.source), time.time_ns() // 1_000_000
-    events = [event for event in log.events(now_ms - group.retain_ms) if not is_tick(event)]
+    events = [event for event in log.events(now_ms - group.retain_ms) if not is_tick(event, group.source)]
     log.close()
     events.sort(key=lambda event: int_value(event, RECEIVED_AT))
     memory = MemoryStore(Plan((group.source,), (group,)))

@@ -18,7 +18,8 @@ from msgspec import Struct
 from rich.table import Table
 
 from headrace.console import progress, screen
-from headrace.lang.events.gate import int_value, is_tick
+from headrace.lang.events.gate import int_value
+from headrace.lang.events.ticks import is_tick
 from headrace.lang.expressions.per_event import Event
 from headrace.lang.plan.clean_topic import RECEIVED_AT, clean_topic, contract
 from headrace.lang.plan.plan import Plan
@@ -171,7 +172,8 @@ def skew(*, sample: int = 100) -> int:
     )
     newest = nlargest(sample, complete, key=lambda exposure: exposure.received_at)
     events = [cast(Event, each) for each in _records(decode, endpoints.bootstrap, clean_topic(source))]
-    events = sorted((each for each in events if not is_tick(each)), key=lambda event: int_value(event, RECEIVED_AT))
+    events = [each for each in events if not is_tick(each, source)]
+    events.sort(key=lambda event: int_value(event, RECEIVED_AT))
     with progress() as bar:
         result = compare(plan, items, bar.track(events, description="events"), newest, inputs)
     _show(result, len(newest), len(events))

@@ -80,10 +80,11 @@ class ExposureBuilder:
 
     def differences(self, reader: FeatureReader, visits: Iterable[Visit], *, at_ms: int) -> list[str]:
         """Features of these visits' users and items that differ between the store and the executor."""
-        owners: dict[str, set[str]] = {"user_id": set(), "item_id": set(), "daypart": set(_DAYPARTS)}
+        roles = self._plan.event_source.roles
+        owners: dict[str, set[str]] = {roles.user: set(), roles.item: set(), "daypart": set(_DAYPARTS)}
         for visit in visits:
-            owners["user_id"].add(visit.user_id)
-            owners["item_id"].add(visit.item_id)
+            owners[roles.user].add(visit.user_id)
+            owners[roles.item].add(visit.item_id)
         known = [group for group in self._plan.groups if group.entity[0] in owners]
         wanted = [FeatureRequest(group, sorted(owners[group.entity[0]])) for group in known]
         pairs = zip(self._recomputed.memory.read(wanted, at_ms=at_ms), reader.read(wanted, at_ms=at_ms), strict=True)
@@ -151,7 +152,7 @@ class Replayer:
         self._recording = recording
         self.exposures = ExposureBuilder(recording, plan)
         self._name = name
-        self._writer = LogWriter(bootstrap)
+        self._writer = LogWriter(bootstrap, plan.event_source)
 
     def write(self, *, speed: float, close_after_ms: int, on_progress: Callable[[int], None]) -> Counts:
         """Write the whole recording.

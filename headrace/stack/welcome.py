@@ -3,10 +3,27 @@
 import json
 from typing import Literal, TypeAlias
 
+from headrace.lang.events.api_events import columns_by_api_name
+from headrace.lang.expressions.tree import ColumnType
+from headrace.lang.plan.source import Source
+from headrace.lang.planner.load import load_plan
 from headrace.layout import Endpoints, Layout
+from headrace.schemas.topics import EVENTS
 from headrace.stack.supervisor import Supervisor
 
 State: TypeAlias = Literal["new", "kept", "running"]
+_CLICK: dict[str, object] = {"event_id": "e1", "user_id": "u1", "item_id": "i1", "event_type": "click"}
+_EXAMPLES: dict[ColumnType, object] = {
+    "STRING": "a",
+    "BIGINT": 1,
+    "INT": 1,
+    "DOUBLE": 1.0,
+    "BOOLEAN": True,
+    "MAP<STRING, STRING>": {},
+}
+_NO_SOURCE = (
+    f"No source has topic '{EVENTS.name}', so the API takes no events; docs/streams.md says how to declare one."
+)
 _ITEMS = {"i1": "news", "i2": "news", "i3": "sport", "i4": "music"}
 
 
@@ -19,12 +36,14 @@ def state_of(layout: Layout) -> State:
 
 def welcome(endpoints: Endpoints, layout: Layout, *, before: State) -> str:
     """What to print after `up`; `before`: the state of the folder before it."""
-    first = {
-        "new": first_requests(endpoints),
-        "kept": f"The stack kept its records and models ({layout.home}). docs/api.md has first requests.",
-        "running": f"The stack was running already ({layout.home}). docs/api.md has first requests.",
-    }
-    return f"{addresses(endpoints)}\n\n{first[before]}"
+    if before == "kept":
+        first = f"The stack kept its records and models ({layout.home}). docs/api.md has first requests."
+    elif before == "running":
+        first = f"The stack was running already ({layout.home}). docs/api.md has first requests."
+    else:
+        sources = [source for source in load_plan(layout.features).sources if source.topic == EVENTS.name]
+        first = first_requests(endpoints, sources[0]) if sources else _NO_SOURCE
+    return f"{addresses(endpoints)}\n\n{first}"
 
 
 def addresses(endpoints: Endpoints) -> str:
@@ -36,16 +55,19 @@ def addresses(endpoints: Endpoints) -> str:
     )
 
 
-def first_requests(endpoints: Endpoints) -> str:
-    """Requests to an empty stack: items, a click, and a slate without the clicked item."""
+def first_requests(endpoints: Endpoints, source: Source) -> str:
+    """Requests to an empty stack: items, a click in the columns of the source, and a slate without the clicked item."""
     items = json.dumps({"items": [{"item_id": item, "category": category} for item, category in _ITEMS.items()]})
-    click = '{"event_id": "e1", "user_id": "u1", "item_id": "i1", "event_type": "click", '
-    click = '{"events": [' + click + "\"occurred_at\": '$(date +%s)000'}]}"
+    names = columns_by_api_name(source)
+    click = {names[name]: value for name, value in _CLICK.items()}
+    click |= {each.name: _EXAMPLES[each.type] for each in source.columns if each.required and each.name not in click}
+    click.pop(source.event_time, None)
+    click = '{"events": [' + json.dumps(click)[:-1] + f", \"{source.event_time}\": '$(date +%s)000'}}]}}"
     slate = '{"user_id": "u1", "session_id": "s1", "count": 5}'
     return (
         "A new stack is empty. Add four items:\n"
         f"{_curl(endpoints, 'items:batchUpsert', items)}\n"
-        "Record a click of user u1 on i1 (with the request_id of a slate, the model learns from it too):\n"
+        f"Record a click of user u1 on i1 (with the {names['request_id']} of a slate, the model learns from it too):\n"
         f"{_curl(endpoints, 'events', click)}\n"
         "About a second later, ask for u1's slate: the other three items (clicked ones are not shown again). It says\n"
         "degraded, level 2, until there is a model: the first one follows about ten minutes after the first feedback.\n"

@@ -7,13 +7,12 @@ from collections import Counter
 from typing import Literal, TypeAlias
 
 from headrace.lang.events.bounds import Bounds
+from headrace.lang.events.ticks import is_tick
 from headrace.lang.expressions.per_event import Event
 from headrace.lang.plan.clean_topic import RECEIVED_AT
 from headrace.lang.plan.source import Source
 
 Decision: TypeAlias = Literal["accepted", "missing", "out_of_bounds", "late", "future", "duplicate", "taken", "bot"]
-TICK_PREFIX = "_"
-"""Events whose event_type starts with this only advance the log clock; no group folds them."""
 
 
 class Gate:
@@ -45,17 +44,11 @@ class Gate:
 
     def _exceeds_bot_limit(self, event: Event, received_at: int) -> bool:
         bot = self._source.bot
-        if bot is None or is_tick(event):
+        if bot is None or is_tick(event, self._source):
             return False
         interval = (event.get(bot.key), received_at // bot.each_ms)
         self._counts[interval] += 1
         return self._counts[interval] > bot.most
-
-
-def is_tick(event: Event) -> bool:
-    """Whether the event is a tick."""
-    kind = event.get("event_type")
-    return isinstance(kind, str) and kind.startswith(TICK_PREFIX)
 
 
 def counted_at(event: Event, source: Source) -> int:

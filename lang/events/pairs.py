@@ -1,7 +1,7 @@
 """Pairs of events of one user, in one session or across sessions: which items follow or accompany each other.
 
-Two events a and b of a source are a pair if both match the WHERE, have the same user_id and (unless the group has
-ACROSS SESSIONS) the same session_id, none of them NULL, a.item and b.item are set and differ, and
+Two events a and b of a source are a pair if both match the WHERE, have the same user and (unless the group has ACROSS
+SESSIONS) the same session, none of them NULL, a.item and b.item are set and differ, and
 0 < b.occurred_at - a.occurred_at <= WITHIN. The pair is an event with the columns item, next_item,
 weight = exp(-gap / WITHIN), the event time of b, the larger received_at, and the id `a>b`. The order in which events
 arrive does not matter.
@@ -17,14 +17,13 @@ watermark; a processing-time TTL drops its state and only has to outlast an outa
 import math
 from collections.abc import Iterable, Iterator
 
-from headrace.lang.events.gate import int_value, is_tick
+from headrace.lang.events.gate import int_value
+from headrace.lang.events.ticks import is_tick
 from headrace.lang.expressions.per_event import Event, compile_filter
 from headrace.lang.expressions.tree import Cell, ColumnType
 from headrace.lang.plan.clean_topic import RECEIVED_AT
 from headrace.lang.plan.plan import Pairs
 from headrace.lang.plan.source import Source
-
-PAIR_KEYS = ("user_id", "session_id")
 
 
 def pair_columns(source: Source, pairs: Pairs) -> dict[str, ColumnType]:
@@ -51,7 +50,7 @@ class PairJoin:
     def add(self, event: Event) -> list[Event]:
         """The pairs that this event completes, on either side."""
         key = tuple(event.get(name) for name in self._pairs.keys)
-        if is_tick(event) or None in (*key, event.get(self._pairs.column)) or not self._matches(event):
+        if is_tick(event, self._source) or None in (*key, event.get(self._pairs.column)) or not self._matches(event):
             return []
         others = self._seen.setdefault(key, [])
         found = [
@@ -81,18 +80,18 @@ def make_pair(source: Source, pairs: Pairs, first: Event, second: Event) -> Even
     }
 
 
-def pairable(pairs: Pairs, events: Iterable[Event]) -> Iterator[Event]:
+def pairable(source: Source, pairs: Pairs, events: Iterable[Event]) -> Iterator[Event]:
     """The events that can be part of a pair: they match the WHERE, and the keys and the column are set."""
     matches, columns = compile_filter(pairs.filter), (*pairs.keys, pairs.column)
     for event in events:
-        if not is_tick(event) and matches(event) and all(event.get(name) is not None for name in columns):
+        if not is_tick(event, source) and matches(event) and all(event.get(name) is not None for name in columns):
             yield event
 
 
 def all_pairs(source: Source, pairs: Pairs, events: Iterable[Event]) -> list[Event]:
     """Every pair in a list of events, without state: each event is compared with those up to WITHIN after it."""
     by_key: dict[tuple[Cell, ...], list[Event]] = {}
-    for event in pairable(pairs, events):
+    for event in pairable(source, pairs, events):
         by_key.setdefault(tuple(event[name] for name in pairs.keys), []).append(event)
     return [pair for group in by_key.values() for pair in _pairs_of_one_key(source, pairs, group)]
 

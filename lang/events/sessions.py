@@ -15,7 +15,8 @@ would have to be withdrawn from every window that counted it.
 
 from collections.abc import Iterable
 
-from headrace.lang.events.gate import int_value, is_tick
+from headrace.lang.events.gate import int_value
+from headrace.lang.events.ticks import is_tick
 from headrace.lang.expressions.per_event import Event
 from headrace.lang.expressions.tree import Cell, ColumnType
 from headrace.lang.plan.plan import Sessions
@@ -36,7 +37,7 @@ class SessionMarks:
     def add(self, event: Event) -> list[Event]:
         """The event with its marks, as a list; empty for a tick or an event without a user."""
         user, at_ms = event.get(self._source.key), int_value(event, self._source.event_time)
-        if user is None or is_tick(event):
+        if user is None or is_tick(event, self._source):
             return []
         before = self._newest.get(user)
         self._newest[user] = at_ms if before is None else max(at_ms, before)
@@ -49,7 +50,7 @@ def mark_sessions(source: Source, sessions: Sessions, events: Iterable[Event]) -
     seen: list[tuple[Cell, int]] = []
     for event in events:
         user, at_ms = event.get(source.key), int_value(event, source.event_time)
-        if user is not None and not is_tick(event):
+        if user is not None and not is_tick(event, source):
             before = max((time for other, time in seen if other == user), default=None)
             marked.append(_mark(event, at_ms, before, sessions))
             seen.append((user, at_ms))

@@ -24,7 +24,7 @@ def by_owner(group: Group, events: Iterable[Event]) -> dict[str, list[Event]]:
                 owned[str(event[column])].append(event)
         return owned
     visits: defaultdict[object, list[Event]] = defaultdict(list)
-    for event in pairable(group.pairs, events):
+    for event in pairable(group.source, group.pairs, events):
         visits[tuple(event[name] for name in group.pairs.keys)].append(event)
     for visit in visits.values():
         for owner in {str(event[column]): None for event in visit}:

@@ -18,8 +18,8 @@ from typing import Literal
 from msgspec import Struct
 
 from headrace.lang.aggregates.cells import CELLS
-from headrace.lang.events.gate import TICK_PREFIX
 from headrace.lang.events.sessions import ADDS, BEGINS
+from headrace.lang.events.ticks import TICK_PREFIX
 from headrace.lang.expressions.flink_sql import expression_sql, quote_name, quote_text, value_sql
 from headrace.lang.expressions.tree import Expr, all_of
 from headrace.lang.plan.clean_topic import RECEIVED_AT
@@ -161,9 +161,10 @@ def _where_sql(group: Group, condition: Expr | None) -> str:
 
 
 def _no_tick_sql(group: Group, prefix: str) -> list[str]:
-    if group.source.type_of("event_type") is None:
+    column = group.source.roles.event_type
+    if group.source.type_of(column) is None:
         return []
-    return [f"SUBSTRING({prefix}{quote_name('event_type')} FROM 1 FOR 1) <> {quote_text(TICK_PREFIX)}"]
+    return [f"SUBSTRING({prefix}{quote_name(column)} FROM 1 FOR 1) <> {quote_text(TICK_PREFIX)}"]
 
 
 def _sequence_sql(group: Group, sequence: Sequence, source: str, table: str) -> str:

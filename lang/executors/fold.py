@@ -8,9 +8,10 @@ import math
 from msgspec import Struct
 
 from headrace.lang.aggregates.cells import CELLS
-from headrace.lang.events.gate import counted_at, int_value, is_tick
+from headrace.lang.events.gate import counted_at, int_value
 from headrace.lang.events.pairs import PairJoin
 from headrace.lang.events.sessions import SessionMarks
+from headrace.lang.events.ticks import is_tick
 from headrace.lang.expressions.per_event import Evaluation, Event, compile_filter, compile_value
 from headrace.lang.plan.clean_topic import RECEIVED_AT
 from headrace.lang.plan.plan import EVERYTHING, HEADER_CELLS, Family, Group, Key, Partial, Sequence
@@ -53,7 +54,7 @@ class TileFold:
 
     def add(self, event: Event) -> list[TileRow | SequenceRow]:
         """Fold one accepted event and return the rows that changed."""
-        if is_tick(event):
+        if is_tick(event, self._group.source):
             return []
         rows = self._relation.add(event) if self._relation else [event]
         return [changed for row in rows for changed in self._fold(row)]

@@ -14,9 +14,10 @@ import numpy as np
 from msgspec import Struct
 
 from headrace.lang.aggregates.hyperloglog import cell_of, estimate
-from headrace.lang.events.gate import counted_at, int_value, is_tick
+from headrace.lang.events.gate import counted_at, int_value
 from headrace.lang.events.pairs import all_pairs
 from headrace.lang.events.sessions import mark_sessions
+from headrace.lang.events.ticks import is_tick
 from headrace.lang.expressions.per_event import Event, compile_filter, compile_value
 from headrace.lang.plan.clean_topic import RECEIVED_AT
 from headrace.lang.plan.plan import OVER_ALL, Aggregate, Group, Key, Partial, Rollup, Sequence
@@ -37,7 +38,7 @@ class Oracle:
 
     def __init__(self, group: Group, events: Iterable[Event]) -> None:
         self._group = group
-        self._events = [event for event in events if not is_tick(event)]
+        self._events = [event for event in events if not is_tick(event, group.source)]
         self._read_at: int | None = None  # the time for which `_keyed` and `_over_all` were computed
         self._keyed: list[tuple[Key | None, Event]] = []
         self._over_all: dict[str, FeatureValue] = {}

@@ -1,8 +1,9 @@
 """A declared stream: its topic, its columns and what makes an event acceptable."""
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from headrace.lang.expressions.tree import ColumnType, Expr
+from headrace.lang.plan.roles import USUAL, Roles
 from headrace.schemas.limits import EARLIEST_MS, LATEST_MS, TEXT_CHARS
 from headrace.schemas.topics import EVENTS_CLEAN
 
@@ -65,7 +66,8 @@ class Source(Struct, frozen=True):
     """The declaration of a stream, which the ingest job and every group that reads the stream follow.
 
     `masked`: columns whose values ingest replaces with a keyed hash. `retain_ms`: retention of the clean topic.
-    `times_ms`: event times and `received_at` must be at or after the first and before the second.
+    `times_ms`: event times and `received_at` must be at or after the first and before the second. `renamed`: its
+    roles if any has another column than usual, otherwise unset, so that it is written without them, as it always was.
     """
 
     name: str
@@ -83,6 +85,12 @@ class Source(Struct, frozen=True):
     retain_ms: int = EVENTS_CLEAN.retention_ms
     checks: tuple[Check, ...] = ()
     times_ms: tuple[int, int] = (EARLIEST_MS, LATEST_MS)
+    renamed: Roles | UnsetType = UNSET
+
+    @property
+    def roles(self) -> Roles:
+        """The columns that the program itself reads."""
+        return USUAL if self.renamed is UNSET else self.renamed
 
     @property
     def streams(self) -> tuple["Source", ...]:
@@ -98,8 +106,8 @@ class Source(Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """The column that keys the clean topic: `user_id` if the source has it, else the dedupe column."""
-        return "user_id" if self.type_of("user_id") else self.dedupe
+        """The column that keys the clean topic: that of the user if the source has one, else the dedupe column."""
+        return self.roles.user if self.type_of(self.roles.user) else self.dedupe
 
     @property
     def hashed(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ class FeaturePlanner:
     def __init__(self, tree: GroupTree, report: Report, entity: tuple[str, ...]) -> None:
         self._tree = tree
         self._report = report
-        self._entity = entity
+        self.entity = entity
         self._kinds: dict[str, FeatureKind] = {}
         self.wanted: list[AggregateRequest] = []
         self.sequences: list[Sequence] = []
@@ -89,8 +89,8 @@ class FeaturePlanner:
                     continue
 
     def _check_first(self, planned: Sequence, measure: Measure) -> None:
-        if planned.function == "first" and len(self._entity) > 1:
-            cause = f"first would keep a row for every {self._entity[-1]} as long as its {self._entity[0]} is active"
+        if planned.function == "first" and len(self.entity) > 1:
+            cause = f"first would keep a row for every {self.entity[-1]} as long as its {self.entity[0]} is active"
             fix = "group by one column, or use min or last"
             self._report.halt("F104", measure.function.span, cause=cause, fix=fix)
 
@@ -101,8 +101,8 @@ class FeaturePlanner:
 
     def _rank(self, ranking: Ranking) -> None:
         entity, member, by = ranking.entity, ranking.member, ranking.by
-        if (entity.text, member.text) != self._entity:
-            wanted = f"ROLLUP {self._entity[0]} … top_k({self._entity[-1]}, …)"
+        if (entity.text, member.text) != self.entity:
+            wanted = f"ROLLUP {self.entity[0]} … top_k({self.entity[-1]}, …)"
             cause = "a rollup ranks the second of two entity columns for each value of the first"
             self._report.halt("F100", entity.span, cause=cause, fix=f"group by two columns and write {wanted}")
         numbers = [name for name, kind in self._kinds.items() if kind == "number"]
@@ -125,7 +125,7 @@ class FeaturePlanner:
         return windows or (None,)
 
     def _name(self, name: str, kind: FeatureKind, alias: Name) -> None:
-        if name in self._kinds or name in self._entity:
+        if name in self._kinds or name in self.entity:
             self._report.halt("F116", alias.span, cause=f"the name {name} is already used", fix="choose another name")
         self._kinds[name] = kind
 

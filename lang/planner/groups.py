@@ -22,8 +22,6 @@ WORDS = (
     "version", "owner", "entity", "source", "on_missing", "description",
     "retain", "stale_after", "boost", "max_entities",
 )  # fmt: skip
-_BOOSTED = (("item_id",), ("category",), ("seller",), ("user_id", "category"), ("user_id", "seller"))
-"""Entities of which each candidate has exactly one, so that a feature of the entity can weigh its score."""
 _RETAIN_UNBOUNDED_MS = 30 * DAY_MS
 """How long a group without windows keeps an idle entity, unless it sets `retain`."""
 
@@ -74,7 +72,7 @@ def _plan(tree: GroupTree, sources: Mapping[str, Source], report: Report) -> Gro
         sessions=relation.sessions,
         where=where,
         over_all=features.over_all,
-        boost=_boost(header, entity, features, report),
+        boost=_boost(header, features, source, report),
         max_entities=header.read("max_entities", _above_zero, 1) if header.has("max_entities") else None,
     )
 
@@ -111,16 +109,23 @@ def _without_everything(
     return all_of([own, *([where] if where is not None else [])])
 
 
-def _boost(header: Header, entity: tuple[str, ...], features: FeaturePlanner, report: Report) -> str | None:
+def _boosted(source: Source) -> tuple[tuple[str, ...], ...]:
+    """Entities of which each candidate has exactly one, so that a feature of the entity can weigh its score."""
+    user, item = source.roles.user, source.roles.item
+    return ((item,), ("category",), ("seller",), (user, "category"), (user, "seller"))
+
+
+def _boost(header: Header, features: FeaturePlanner, source: Source, report: Report) -> str | None:
     if not header.has("boost"):
         return None
     name = header.name("boost")
     numbers = [feature.name for feature in features.features if feature.kind == "number"]
     if name.text not in numbers:
         report.unknown("feature", name.text, numbers, name.span)
-    if entity not in _BOOSTED:
+    boosted, entity = _boosted(source), features.entity
+    if entity not in boosted:
         cause = f"boost needs a feature of the candidate, and a candidate has no single {', '.join(entity)}"
-        fix = "group by " + ", or by ".join(", ".join(columns) for columns in _BOOSTED)
+        fix = "group by " + ", or by ".join(", ".join(columns) for columns in boosted)
         report.halt("F140", name.span, cause=cause, fix=fix)
     return name.text
 

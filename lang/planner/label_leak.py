@@ -12,14 +12,11 @@ from headrace.lang.errors.report import Report
 from headrace.lang.plan.source import Source
 from headrace.lang.syntax.tree import Name
 
-SLATE = "request_id"
-"""The column with the request that an event is feedback to."""
-
 
 def refuse_own_label(entity: Iterable[Name], source: Source, report: Report) -> None:
     """Add an error for every entity column that lets a label into its own features."""
     for name in entity:
-        if name.text in (SLATE, source.dedupe):
+        if name.text in (source.roles.request, source.dedupe):
             cause = f"a feature per {name.text} is computed from the events that its own label is computed from"
-            fix = "group by a user, an item or something they share, such as user_id or category"
+            fix = f"group by a user, an item or something they share, such as {source.roles.user} or category"
             report.add("F130", name.span, cause=cause, fix=fix)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from headrace.lang.errors.report import Halt, Report
-from headrace.lang.events.pairs import PAIR_KEYS, pair_columns
+from headrace.lang.events.pairs import pair_columns
 from headrace.lang.events.sessions import SESSION_COLUMNS
 from headrace.lang.expressions.tree import ColumnType
 from headrace.lang.plan.plan import Pairs, Sessions
@@ -31,7 +31,7 @@ def plan_relation(tree: GroupTree, source: Source, report: Report) -> Relation:
     columns: dict[str, ColumnType] = {column.name: column.type for column in source.event_columns}
     written = tree.relation
     if isinstance(written, PairsOf):
-        pairs = _pairs(written, tree, columns, report)
+        pairs = _pairs(written, tree, source, report)
         return Relation(pair_columns(source, pairs), pairs=pairs)
     if isinstance(written, SessionsOf):
         first = tree.group_by[0]
@@ -42,8 +42,9 @@ def plan_relation(tree: GroupTree, source: Source, report: Report) -> Relation:
     return Relation(columns)
 
 
-def _pairs(written: PairsOf, tree: GroupTree, columns: Mapping[str, ColumnType], report: Report) -> Pairs:
-    keys = PAIR_KEYS[:1] if written.across_sessions else PAIR_KEYS
+def _pairs(written: PairsOf, tree: GroupTree, source: Source, report: Report) -> Pairs:
+    columns: dict[str, ColumnType] = {column.name: column.type for column in source.event_columns}
+    keys = (source.roles.user,) if written.across_sessions else (source.roles.user, source.roles.session)
     for name in (written.column, *(Name(key, tree.source.span) for key in keys)):
         if name.text not in columns:
             report.unknown("column", name.text, columns, name.span)

@@ -2,11 +2,14 @@
 
 import re
 
+from msgspec import UNSET
+
 from headrace.lang.errors.report import Halt, Report
 from headrace.lang.expressions.tree import ColumnType, columns_of
 from headrace.lang.plan.clean_topic import RECEIVED_AT
 from headrace.lang.plan.source import Bot, Source
 from headrace.lang.planner.columns import plan_checks, plan_column, plan_computed
+from headrace.lang.planner.roles import MATCHED, ROLES, plan_roles
 from headrace.lang.planner.stamps import FindStream, StampPlanner, read_stamp
 from headrace.lang.syntax.cursor import Cursor
 from headrace.lang.syntax.header import Header
@@ -15,7 +18,7 @@ from headrace.schemas.limits import EARLIEST, EARLIEST_MS, LATEST, LATEST_MS, da
 from headrace.schemas.times import AHEAD_MS
 from headrace.schemas.topics import EVENTS, EVENTS_CLEAN, prefixed
 
-WORDS = ("topic", "event_time", "lateness", "future", "times", "dedupe", "stamp", "mask", "bot", "retain")
+WORDS = ("topic", "event_time", "lateness", "future", "times", "dedupe", *ROLES, "stamp", "mask", "bot", "retain")
 
 
 _TOPIC = r"[A-Za-z0-9._-]{1,200}"
@@ -37,7 +40,6 @@ def plan_source(tree: SourceTree, find: FindStream, report: Report) -> Source | 
     computed = plan_computed(tree.columns, given, report)
     checks = plan_checks(tree.columns, {each.name: each.type for each in columns}, report)
     masked = header.read("mask", _mask, ()) if header.has("mask") else ()
-    bot = header.read("bot", _bot, None) if header.has("bot") else None
     topic, retain_ms = prefixed(header.string("topic")), _retain_ms(header, tree, report)
     is_valid = len(report.problems) == before
     planner = StampPlanner({each.name: each.type for each in columns}, computed, report)
@@ -52,11 +54,12 @@ def plan_source(tree: SourceTree, find: FindStream, report: Report) -> Source | 
         columns=columns,
         stamps=planner.plan(list(zip(stamps, stamped, strict=True)), find),
         masked=tuple(name.text for name in masked),
-        bot=bot,
+        bot=header.read("bot", _bot, None) if header.has("bot") else None,
         computed=computed,
         retain_ms=retain_ms,
         checks=checks,
         times_ms=header.read("times", _times, _TIMES) if header.has("times") else _TIMES,
+        renamed=plan_roles(header, columns, report),
     )
     if is_valid:
         _check(source, event_time, dedupe, tree, report)
@@ -175,6 +178,8 @@ def _check_masked(source: Source, masked: tuple[Name, ...], report: Report) -> N
     declared = [column.name for column in source.columns]
     needed = {source.key: "keys the topic", source.dedupe: "identifies duplicates"}
     needed |= dict.fromkeys((stamp.key for stamp in source.stamps), "is the key of a stamp")
+    if source.renamed is not UNSET:
+        needed |= {getattr(source.roles, role): f"is the {role}" for role in MATCHED}
     for column in source.computed:
         for name in masked:
             if name.text in columns_of(column.expression):

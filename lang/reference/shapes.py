@@ -16,8 +16,8 @@ RELATIONS: dict[str, Entry] = {
         ),
         example="SELECT decayed_sum(weight, half_life => '7 days') AS strength\n"
         "FROM pairs(clicks, item_id, WHERE event_type = 'click', WITHIN '30 minutes')\nGROUP BY item_id, next_item_id",
-        means="the features over pairs: one for any two events a, b with the same user_id and (unless ACROSS"
-        " SESSIONS) session_id, different values of the column, and 0 < b - a <= duration; a pair has b's event time"
+        means="the features over pairs: one for any two events a, b of the same user and (unless ACROSS"
+        " SESSIONS) session, different values of the column, and 0 < b - a <= duration; a pair has b's event time"
         " and the later received_at; EITHER ORDER adds the pair (b, a) with the same gap and times",
         exact="exact: the order of arrival does not matter",
     ),

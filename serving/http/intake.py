@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct, structs
 
-from headrace.lang.events.gate import is_tick
+from headrace.lang.events.api_events import columns_by_api_name
+from headrace.lang.events.ticks import is_tick
 from headrace.lang.expressions.per_event import Event
 from headrace.lang.plan.clean_topic import RECEIVED_AT
 from headrace.lang.plan.source import Source
@@ -84,7 +85,7 @@ def judge_events(events: Sequence[Raw], source: Source, *, now: int, heads: Head
     indexes: list[int] = []
     rejected: list[Rejected] = []
     owners: dict[tuple[str, int], str] = {}
-    duplicate = 0
+    duplicate, labelled = 0, source.roles.event_type
     for index, raw in enumerate(events):
         try:
             payload, event = _event(raw, source, now)
@@ -98,7 +99,7 @@ def judge_events(events: Sequence[Raw], source: Source, *, now: int, heads: Head
             continue
         duplicate += len(owners) == len(records)
         if len(owners) > len(records):
-            labels = event.get("event_type") in heads.feedback
+            labels = event.get(labelled) in heads.feedback
             records.append(Record(topic=EVENTS, key=key, value=payload, labels=labels))
             decoded.append(event)
             indexes.append(index)
@@ -133,14 +134,17 @@ def _event(raw: Raw, source: Source, now: int) -> tuple[bytes, dict[str, Any]]:
         event = _decoder(source).decode(payload, now)
     except Refused as refused:
         raise Invalid(refused.detail, code=refused.code, pointer=refused.pointer) from refused
-    if is_tick(event):
+    if is_tick(event, source):
         detail = "event types that begin with _ are reserved"
-        raise Invalid(detail, code="reserved", pointer="/event_type")
+        raise Invalid(detail, code="reserved", pointer=f"/{source.roles.event_type}")
     return payload, event
 
 
 def _refuse_misspelt(fields: Mapping[str, Raw], source: Source) -> None:
-    """Fields that are not declared are data of others, but one that only spells a declared name otherwise is a slip."""
+    """Fields that are not declared are data of others, but one that only spells a declared name otherwise is a slip.
+
+    So is the API's own name of a column that the source calls otherwise: `item_id` for `article_id`.
+    """
     known = _declared(source)
     for name in fields:
         meant = known.get(_letters(name), name)
@@ -151,7 +155,9 @@ def _refuse_misspelt(fields: Mapping[str, Raw], source: Source) -> None:
 
 @lru_cache(4)
 def _declared(source: Source) -> Mapping[str, str]:
-    return {_letters(column.name): column.name for column in source.columns}
+    declared = {_letters(column.name): column.name for column in source.columns}
+    others = {_letters(name): column for name, column in columns_by_api_name(source).items()}
+    return {name: column for name, column in others.items() if column in declared.values()} | declared
 
 
 def _letters(name: str) -> str:

@@ -10,9 +10,10 @@ from litestar.connection import Request
 from litestar.openapi.plugins import JsonRenderPlugin
 from msgspec import Struct
 
+from headrace.lang.plan.source import Source
 from headrace.schemas import client_records, http
 from headrace.schemas.limits import MAP_ENTRIES, MAP_VALUE_CHARS, NO_CONTROL_PATTERN, TEXT_CHARS
-from headrace.serving.http import protobuf
+from headrace.serving.http import event_schema, protobuf
 from headrace.serving.http.problem_types import RETRIED, TYPES
 
 SCHEMA = "/schema/openapi.json"
@@ -47,11 +48,20 @@ HEADERS = {
 
 
 class TypedSchema(JsonRenderPlugin):
-    """The schema as it is served."""
+    """The schema as it is served; `source`: that of the events, if one is declared."""
+
+    def __init__(self, source: Source | None = None) -> None:
+        super().__init__(path="/")
+        self._source = source
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         """The schema as JSON."""
-        return msgspec.json.encode(complete(openapi_schema))
+        schema, source = complete(openapi_schema), self._source
+        if source is not None and event_schema.has_own_names(source):
+            types = schema["components"]["schemas"]
+            types = {**types, "EventRecord": event_schema.describe_columns(types["EventRecord"], source)}
+            schema["components"] = {**schema["components"], "schemas": types}
+        return msgspec.json.encode(schema)
 
 
 def complete(schema: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from headrace.schemas.events import TICK, Event
+from headrace.lang.events.ticks import tick_of
+from headrace.lang.plan.source import Source
+from headrace.schemas.events import TICK
 from headrace.schemas.partition import tick_key
 from headrace.schemas.times import now_ms
 from headrace.schemas.topics import EVENTS, EXPOSURES
@@ -18,8 +20,10 @@ from headrace.serving.kafka.producer import Record
 _EVERY_S = 1.0
 
 
-def run(send: Callable[[Record], object], paused: Callable[[], bool], stop: threading.Event) -> None:
-    """Write ticks until `stop` is set, except while `paused`.
+def run(
+    send: Callable[[Record], object], paused: Callable[[], bool], stop: threading.Event, *, source: Source | None
+) -> None:
+    """Write ticks until `stop` is set, except while `paused`; `source` as in `ticks`.
 
     An event that waits in a worker's queue, or in the spool of another host, may be overtaken: its label is then a
     correction.
@@ -28,21 +32,20 @@ def run(send: Callable[[Record], object], paused: Callable[[], bool], stop: thre
         if paused():
             continue
         now = now_ms()
-        for record in ticks(now):
+        for record in ticks(now, source):
             send(record)
 
 
-def ticks(now: int) -> list[Record]:
-    """One tick for each partition."""
-    return [*(_event(now, each) for each in range(EVENTS.partitions)), *_exposures(now)]
+def ticks(now: int, source: Source | None) -> list[Record]:
+    """One tick for each partition; `source` is that of topic `events`, whose columns they have, if there is one."""
+    events = [] if source is None else [_event(now, source, each) for each in range(EVENTS.partitions)]
+    return [*events, *_exposures(now)]
 
 
-def _event(now: int, partition: int) -> Record:
-    user_id = tick_key(partition, EVENTS.partitions)
-    tick = Event(
-        event_id=f"{TICK}-{partition}-{now}", user_id=user_id, event_type=TICK, occurred_at=now, received_at=now
-    )
-    return Record(topic=EVENTS, key=user_id, value=msgspec.json.encode(tick), partition=partition)
+def _event(now: int, source: Source, partition: int) -> Record:
+    key = tick_key(partition, EVENTS.partitions)
+    tick = tick_of(source, key=key, event_id=f"{TICK}-{partition}-{now}", at_ms=now)
+    return Record(topic=EVENTS, key=key, value=msgspec.json.encode(tick), partition=partition)
 
 
 def _exposures(now: int) -> list[Record]:

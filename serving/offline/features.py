@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import cast
 
 import numpy as np
 from msgspec import structs
 
+from headrace.lang.events.api_events import EventColumns
 from headrace.lang.events.computed import Computation
 from headrace.lang.expressions.per_event import Event as Fields
 from headrace.lang.plan.plan import Plan
@@ -38,7 +38,7 @@ class OfflineFeatures:
         self.items = {item.item_id: item for item in items}
         self.memory = MemoryStore(self.plan)
         source = self.plan.event_source
-        self._complete = Computation(source).fill
+        self._event_columns, self._complete = EventColumns(source), Computation(source).fill
         self._stamped = [column.name for stamp in source.stamps for column in stamp.columns if stamp.stream is None]
         self._columns = Columns(inputs)
         self._hydrator = Hydrator(inputs)
@@ -60,7 +60,7 @@ class OfflineFeatures:
         for event in events:
             item = self.items[event.item_id or ""]
             stamped = {name: getattr(item, name) for name in self._stamped}
-            self.fold(self._complete(cast(Fields, structs.asdict(event) | stamped)))
+            self.fold(self._complete({**self._event_columns.of(event), **stamped}))
 
     def clear_cache(self) -> None:
         """Drop the values that serving would have cached for some seconds."""

@@ -8,6 +8,8 @@ import msgspec
 from confluent_kafka import KafkaError, Message
 
 from headrace.connections.kafka_clients import producer
+from headrace.lang.events.api_events import EventColumns
+from headrace.lang.plan.source import Source
 from headrace.schemas.catalogue import Item
 from headrace.schemas.events import Event
 from headrace.schemas.exposures import Exposure
@@ -24,7 +26,9 @@ class NotWritten(Exception):
 class LogWriter:
     """A producer that waits where the broker is slower. What the broker did not take is raised by `flush`."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, source: Source) -> None:
+        """`source`: that of topic `events`, in whose columns events are written."""
+        self._source, self._columns = source, EventColumns(source)
         self._producer = producer(bootstrap, {"linger.ms": 20, "compression.type": "lz4", "batch.size": 65_536})
         self._refused = ""
 
@@ -42,14 +46,14 @@ class LogWriter:
     def write(self, record: Exposure | Event) -> None:
         """Write one record; it is with the broker after `flush` or `close`."""
         if isinstance(record, Event):
-            self._send(EVENTS.name, record.user_id, msgspec.json.encode(record))
+            self._send(EVENTS.name, record.user_id, msgspec.json.encode(self._columns.record(record)))
         else:
             self._send(EXPOSURES.name, record.request_id, record.payload(), headers=list(record.headers()))
 
     def close(self, now_ms: int) -> None:
         """End the history with a tick in every partition, so that its slots close without further traffic."""
         self.flush()
-        for tick in ticks(now_ms):
+        for tick in ticks(now_ms, self._source):
             self._send(tick.topic.name, tick.key, tick.value, partition=tick.partition, headers=list(tick.headers))
         self.flush()
 

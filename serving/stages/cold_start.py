@@ -38,7 +38,7 @@ class Trends:
             group = plan.find(name)
             if group is None or not any(each.name == rollup for each in group.rollups):
                 continue
-            event = {group.source.event_time: query.at_ms, "context": query.context}
+            event = {group.source.event_time: query.at_ms, group.source.roles.context: query.context}
             if group.source.name not in self._computed:
                 self._computed[group.source.name] = Computation(group.source)
             owner = self._computed[group.source.name].values(event).get(group.entity[0])

@@ -132,7 +132,7 @@ class Hydrator:
 
     def _is_of_users(self, group: Group) -> bool:
         """Whether a request reads the group for its user."""
-        return group.entity[0] == "user_id" and (group.name in self._groups or group.boost is not None)
+        return group.entity[0] == group.source.roles.user and (group.name in self._groups or group.boost is not None)
 
     def _request(self, group: Group, query: Query) -> FeatureRequest:
         pending = group.name == _parts(self._reads.history)[0] and can_be_pending(group)

@@ -18,11 +18,10 @@ from headrace.store.reader import FeatureRequest, FeatureStore
 
 BOOST = "boost"
 LEAST_FACTOR, MOST_FACTOR = 0.2, 5.0
-_OWNERS = ("item_id", "category", "seller")
 
 
 class GroupColumns(Struct, frozen=True, kw_only=True):
-    """What is read of one group for items. `by` is its key column; `inputs` are feature names."""
+    """What is read of one group for items. `by`: its key column, as the catalogue calls it; `inputs`: feature names."""
 
     group: Group
     by: str
@@ -70,8 +69,10 @@ class Columns:
         found: list[GroupColumns] = []
         for group in plan.groups:
             inputs = tuple(name for name in group.dense if f"{group.name}.{name}" in self._index)
-            if len(group.entity) == 1 and group.entity[0] in _OWNERS and (inputs or group.boost):
-                found.append(GroupColumns(group=group, by=group.entity[0], inputs=inputs))
+            owners = {group.source.roles.item: "item_id", "category": "category", "seller": "seller"}
+            by = owners.get(group.entity[0]) if len(group.entity) == 1 else None
+            if by is not None and (inputs or group.boost):
+                found.append(GroupColumns(group=group, by=by, inputs=inputs))
         return found
 
     def read_items(

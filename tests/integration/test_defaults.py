@@ -76,7 +76,7 @@ def live(layout: Layout) -> Iterator[Live]:
 def written(endpoints: Endpoints, history: WarmUp, *, begin_s: int, end_s: int) -> int:
     """Write what was received in a part of the hour, and the tick of its end; returns that, ms."""
     begin_ms, end_ms = (BEGIN_MS + each * 1000 for each in (begin_s, end_s))
-    writer = LogWriter(endpoints.bootstrap)
+    writer = LogWriter(endpoints.bootstrap, history.offline.plan.event_source)
     within = range(begin_ms, end_ms)
     writer.slates(
         [each for each in history.exposures if each.received_at in within],
@@ -103,7 +103,7 @@ def served(live: Live) -> str:
 def test_an_hour_of_log_with_the_defaults(layout: Layout, history: WarmUp, live: Live) -> None:
     endpoints = layout.endpoints()
     assert endpoints.pace == Pace()
-    LogWriter(endpoints.bootstrap).items(history.catalogue.records)
+    LogWriter(endpoints.bootstrap, history.offline.plan.event_source).items(history.catalogue.records)
     hint = f"Look into {layout.logs}."
 
     def learnt_up_to(end_ms: int) -> bool:

@@ -40,7 +40,7 @@ def go(line: Line, *, count: int, parts: int, killer: str = "") -> None:
     """Write it all and hold the line to its account."""
     tag = f"rude{line.now()}"
     polite = Polite(line.endpoints, seed=line.now() % 1_000_000)
-    LogWriter(line.endpoints.bootstrap).items(polite.items())
+    LogWriter(line.endpoints.bootstrap, line.plan.event_source).items(polite.items())
     goods = catalogue(tag, 30, line.now() - 900_000)
     if killer:
         line.write("events", [("killer", kill_with(line, polite, killer, tag))])

@@ -15,7 +15,8 @@ from msgspec import structs
 from benchmarks.harness.learners import Learners
 from headrace.connections.kafka_clients import admin, producer
 from headrace.errors import Busy, EnvironmentProblem, UsageProblem
-from headrace.layout import STATE_VARIABLE, Layout, Pace
+from headrace.lang.planner.load import load_plan
+from headrace.layout import FEATURES, STATE_VARIABLE, Layout, Pace
 from headrace.learner.app import make_deterministic
 from headrace.learner.cuts import Publication
 from headrace.learner.loop import Learner
@@ -121,7 +122,7 @@ def test_what_cannot_be_trained_is_told(trained: Learners, capsys: pytest.Captur
 
 def test_any_trigger_will_do(trained: Learners) -> None:
     client = producer(trained.endpoints.bootstrap)
-    tick = next(letter for letter in ticks(1) if letter.topic == EVENTS)
+    tick = next(letter for letter in ticks(1, load_plan(FEATURES).event_source) if letter.topic == EVENTS)
     for value in (b'{"event_type": "click"}', tick.value, b'{"event_type": "dwell"}'):
         client.produce(EVENTS.name, value, "u1")
     assert client.flush(30) == 0

@@ -71,7 +71,7 @@ class Line:
 
     def tick(self, at_ms: int) -> None:
         """Say in every partition of events and exposures that the log is as late as `at_ms`."""
-        for letter in ticks(at_ms):
+        for letter in ticks(at_ms, self.plan.event_source):
             self._producer.produce(
                 letter.topic.name, letter.value, letter.key, partition=letter.partition, headers=list(letter.headers)
             )

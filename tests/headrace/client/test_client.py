@@ -71,7 +71,7 @@ def test_the_calls_are_answered_with_their_types(api: TestClient[Litestar]) -> N
     slate = client.recommend(SLATE, deadline_ms=1000)
     assert len(slate.items) == 5
     click = EventRecord(event_id="e", user_id="u", event_type="click", occurred_at=now_ms(), item_id=slate.items[0].id)
-    assert client.send_events([click, click]).duplicate == 1
+    assert client.send_events([click, click, msgspec.to_builtins(click)]).duplicate == 2
     assert client.upsert_items([ItemRecord(item_id="a/b", category="c")]).accepted == 1
     assert client.read_features("user_recent", "u").key == {"user_id": "u"}
     assert client.read_features("user_category", "u", "c&d").key == {"user_id": "u", "category": "c&d"}

@@ -11,7 +11,8 @@ from msgspec import structs
 from rich.console import Console
 
 from headrace import cli
-from headrace.layout import STATE_VARIABLE, Layout, Pace
+from headrace.lang.planner.load import load_plan
+from headrace.layout import FEATURES, STATE_VARIABLE, Layout, Pace
 from headrace.schemas.topics import SHADOWS
 from headrace.stack import doctor, stack
 from headrace.stack.ports import Ports, Secrets, free_port, local_endpoints
@@ -22,6 +23,7 @@ from headrace.stack.supervisor import Supervisor
 from headrace.stack.welcome import addresses, first_requests, state_of, welcome
 
 ENDPOINTS = local_endpoints(Ports(), Secrets(token="t", model_key="k", mask_key="m"), Pace())
+SOURCE = load_plan(FEATURES).event_source
 EMPTY = Status(
     processes={}, jobs={}, lag={}, dead={}, groups_s={}, model={}, stalled=[], records={}, left_out={}, memory_mb=0.0
 )
@@ -64,7 +66,7 @@ def test_a_status_explains_processes_and_topics_and_has_no_empty_table() -> None
 
 
 def test_the_first_requests_leave_items_to_show_after_the_click() -> None:
-    bodies = re.findall(r"-d '(\{.*)'$", first_requests(ENDPOINTS), re.MULTILINE)
+    bodies = re.findall(r"-d '(\{.*)'$", first_requests(ENDPOINTS, SOURCE), re.MULTILINE)
     items, click, slate = (json.loads(body.replace("'$(date +%s)000'", "0")) for body in bodies)
     left = {item["item_id"] for item in items["items"]} - {event["item_id"] for event in click["events"]}
     assert len(left) >= 3
@@ -75,7 +77,7 @@ def test_only_a_new_stack_is_called_empty(tmp_path: Path, monkeypatch: pytest.Mo
     layout = Layout(tmp_path)
     assert state_of(layout) == "new"
     new = welcome(ENDPOINTS, layout, before="new")
-    assert new == f"{addresses(ENDPOINTS)}\n\n{first_requests(ENDPOINTS)}"
+    assert new == f"{addresses(ENDPOINTS)}\n\n{first_requests(ENDPOINTS, SOURCE)}"
     layout.kafka.mkdir()
     assert state_of(layout) == "kept"
     monkeypatch.setattr(Supervisor, "is_up", lambda _: True)

@@ -68,7 +68,7 @@ def test_the_example_in_the_streams_page_is_valid() -> None:
     files = dict(re.findall(r"```sql\n-- (features/\S+)\n(.*?)```", page, re.DOTALL))
     tests = dict(re.findall(r"```yaml\n# (features/\S+)\n(.*?)```", page, re.DOTALL))
     found = check_files(files)
-    assert (len(files), found.errors, found.warnings) == (4, (), ())
+    assert (len(files), found.errors, found.warnings) == (5, (), ())
     ((group, case),) = cases_in(tests, found.plan)
     assert run_cases(group, [case]) == []
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from headrace.lang.planner.load import load_plan
+from headrace.lang.planner.load import load_plan, parse_plan
 from headrace.models.content import ContentLayout
 from headrace.models.modality import Modality
 from headrace.schemas.catalogue import ITEM
@@ -27,10 +27,12 @@ from headrace.serving.state.state import Live
 from headrace.store.quarantine import Quarantine
 from headrace.udfs.decode import EventDecoder
 from tests.support import serving_states as worlds
+from tests.support.article_project import FILES, event
 from tests.support.heads import DECLARED
 from tests.support.paths import REPOSITORY
 
 SOURCE = load_plan(REPOSITORY / "features").source("clickstream")
+DESK = parse_plan({"desk.sql": FILES["features/sources/desk.sql"]}).event_source
 NOW = worlds.NOW
 GOOD: dict[str, object] = {"event_id": "e", "user_id": "u", "event_type": "click", "occurred_at": NOW - 5}
 
@@ -101,6 +103,40 @@ def test_a_bad_event_does_not_harm_the_others(record: object, code: str, pointer
 def test_a_name_that_is_there_rightly_spelt_may_be_there_otherwise_too() -> None:
     batch = intake.judge_events(raw(GOOD | {"item_id": "i", "itemId": "theirs", "colour": 1}), SOURCE, now=NOW)
     assert batch.answer.accepted == 1
+
+
+def test_an_event_in_columns_of_the_source_s_own() -> None:
+    given = event(1, NOW - 5, "r1", "a1", slot=0, seconds=2.5)
+    batch = intake.judge_events(raw(given), DESK, now=NOW)
+    (record,), (decoded,) = batch.records, batch.events
+    assert (record.key, record.labels) == ("r1", True)
+    assert msgspec.json.decode(record.value or b"") == given | {"received_at": NOW}
+    assert (decoded["article_id"], decoded["slot"], decoded["visit_id"]) == ("a1", 0, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "pointer", "detail"),
+    [
+        ({"item_id": "a1", "article_id": None}, "unknown", "/item_id", "no field 'item_id': the name is article_id"),
+        ({"userId": "r1", "reader_id": None}, "unknown", "/userId", "no field 'userId': the name is reader_id"),
+        ({"occurred_at": NOW, "at": None}, "unknown", "/occurred_at", "the name is at"),
+        ({"articleId": "a1", "article_id": None}, "unknown", "/articleId", "the name is article_id"),
+        ({"article_id": None}, "missing", "", "missing required field `article_id`"),
+        ({"kind": "_tick"}, "reserved", "/kind", "event types that begin with _ are reserved"),
+        ({"slot": "0"}, "type", "/slot", "int"),
+        ({"stars": 6}, "range", "/stars", "6"),
+    ],
+)  # fmt: skip
+def test_the_same_checks_by_the_source_s_names(change: dict[str, object], code: str, pointer: str, detail: str) -> None:
+    given = {name: value for name, value in (event(1, NOW, "r1", "a1") | change).items() if value is not None}
+    (rejected,) = intake.judge_events(raw(given), DESK, now=NOW).answer.rejected
+    assert (rejected.code, rejected.pointer) == (code, f"/events/0{pointer}")
+    assert detail in rejected.detail
+
+
+def test_other_data_may_have_the_api_s_names() -> None:
+    batch = intake.judge_events(raw(event(1, NOW, "r1", "a1", item_id="theirs")), DESK, now=NOW)
+    assert (batch.answer.accepted, batch.events[0]["article_id"]) == (1, "a1")
 
 
 def test_what_is_tolerated_in_an_event() -> None:
@@ -233,7 +269,7 @@ def test_the_catalogue_folds_records_and_passes_over_others() -> None:
 
 
 def test_a_tick_reaches_every_partition() -> None:
-    records = ticker.ticks(NOW)
+    records = ticker.ticks(NOW, SOURCE)
     events = [record for record in records if record.topic.name == "events"]
     exposures = [record for record in records if record.topic.name == "exposures"]
     assert [record.partition for record in events] == [0, 1, 2, 3]

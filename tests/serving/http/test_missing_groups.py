@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import log1p
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,6 +17,7 @@ from msgspec import Struct
 from headrace.lang.planner.load import load_plan, parse_plan
 from headrace.learner.collate import Collator
 from headrace.models.config import RankerConfig, load_ranker_config
+from headrace.schemas.events import Event
 from headrace.schemas.model_file import parse_model_file
 from headrace.schemas.ranker_inputs import SHIPPED, Inputs
 from headrace.schemas.times import now_ms
@@ -29,6 +31,8 @@ from headrace.serving.state.report import NotPublished
 from headrace.serving.state.state import Live
 from headrace.simulator.sample_stream import sample
 from headrace.stack import redis_server
+from headrace.wait import wait_until
+from tests.support import article_project
 from tests.support import serving_states as worlds
 from tests.support.api import HEADERS, KEYS, settings
 from tests.support.heads import DECLARED
@@ -95,16 +99,30 @@ def serving(folder: Path, stores: Stores, files: Mapping[str, str]) -> Iterator[
         yield api
 
 
-def answers(api: TestClient[Litestar]) -> dict[str, object]:
+def answers(api: TestClient[Litestar]) -> dict[str, Any]:
     """The answer to a slate, after all that a client may do was answered."""
-    slate = api.post("/v1/recommendations", json=SLATE, headers=HEADERS)
-    assert (slate.status_code, len(slate.json()["items"])) == (200, 10), slate.text
+    slate = slate_of(api)
+    assert len(slate["items"]) == 10
     assert api.post("/v1/recommendations:stream", json=SLATE, headers=HEADERS).status_code == 200
     similar = api.get("/v1/items/i1/similar", headers=HEADERS)
     assert similar.status_code == 200, similar.text
     events = api.post("/v1/events", json={"events": [EVENT | {"occurred_at": now_ms()}]}, headers=HEADERS)
     assert (events.status_code, events.json()["accepted"]) == (202, 1), events.text
-    return slate.json()
+    return slate
+
+
+def slate_of(api: TestClient[Litestar]) -> dict[str, Any]:
+    """A slate for which the store answered in time; on a busy machine it is not the first."""
+    found: list[dict[str, Any]] = []
+
+    def is_answered() -> bool:
+        response = api.post("/v1/recommendations", json=SLATE, headers=HEADERS)
+        assert response.status_code == 200, response.text
+        found.append(response.json())
+        return not [reason for reason in found[-1]["degraded"]["reasons"] if reason.startswith("the feature store")]
+
+    wait_until(is_answered, what="a slate with the user's features", deadline_s=30, hint="Redis runs in this test.")
+    return found[-1]
 
 
 def test_with_all_groups_nothing_is_missing(tmp_path: Path, stores: Stores) -> None:
@@ -128,7 +146,7 @@ def test_without_a_group_the_answer_names_it(tmp_path: Path, stores: Stores, gro
         assert len(similar["items"]) == 30
         assert degraded["level"] == 0
     else:
-        assert degraded["level"] == 1
+        assert degraded["level"] == 1, degraded
         assert [reason for reason in degraded["reasons"] if f"no feature group {group}, which " in reason]
     assert ready.status_code == 200
     missing = ready.json()["missing"]
@@ -233,6 +251,48 @@ def test_declared_inputs_are_what_the_store_holds(tmp_path: Path) -> None:
     assert names["reader_kinds.times_7d"] == pytest.approx([0.5 * log1p(3), 0.0])  # i3 and i9 are of one category
     assert names["history.contains"] == [1.0, 0.0]
     assert names["article_reads.opened_24h.rank"] == [1.0, 0.0]
+
+
+ARTICLE_FILES = {name.partition("/")[2]: text for name, text in article_project.FILES.items() if "/" in name}
+
+
+def test_a_source_with_names_of_its_own_serves_and_misses_nothing(tmp_path: Path, stores: Stores) -> None:
+    with serving(tmp_path, stores, ARTICLE_FILES) as api:
+        event = article_project.event(1, now_ms(), "u1", "i1")
+        events = api.post("/v1/events", json={"events": [event]}, headers=HEADERS)
+        assert (events.status_code, events.json()["accepted"]) == (202, 1), events.text
+        record = api.get("/schema/openapi.json").json()["components"]["schemas"]["EventRecord"]
+        slate = slate_of(api)
+        assert api.get("/health/ready").json()["missing"] == {}
+    assert record["required"] == ["id", "reader_id", "article_id", "kind", "at", "stars"]
+    assert {*record["properties"]} == {*event, "visit_id", "slate_id", "slot", "seconds"}
+    assert slate["degraded"] == {"level": 0, "reasons": []}
+    shown = [item["id"] for item in slate["items"]]
+    assert len(shown) == 10
+    assert "i1" not in shown, "the user's next slate knows what they opened"
+
+
+def test_inputs_of_a_source_with_names_of_its_own() -> None:
+    """By hand: two readers opened i3, one of them i9, which is of another category."""
+    plan = parse_plan({name: text for name, text in ARTICLE_FILES.items() if name.endswith(".sql")})
+    inputs, items = parse_model_file(article_project.MODEL), worlds.items(12, 6)
+    offline = OfflineFeatures(plan, items, inputs)
+    opened = [("u1", "i3"), ("u2", "i3"), ("u1", "i9")]
+    offline.add_events(
+        Event(
+            event_id=f"e{n}", user_id=user, item_id=item, event_type=article_project.OPENED,
+            occurred_at=worlds.NOW - 60_000 + n, received_at=worlds.NOW - 60_000 + n,
+        )
+        for n, (user, item) in enumerate(opened)
+    )  # fmt: skip
+    query = offline.hydrate(worlds.query(user_id="u1"))
+    assert query.user.history == ["i9", "i3"]
+    names = dict(zip(inputs.dense, offline.dense(query, ["i3", "i4"]).T.tolist(), strict=True))
+    assert names["reader_visits.opened_24h"] == pytest.approx([0.4 * log1p(2)] * 2)
+    assert names["article_reads.opened_24h"] == pytest.approx([0.3 * log1p(2), 0.0])
+    same = items[3].category == items[9].category
+    assert names["reader_topics.times_7d"][0] == pytest.approx(0.5 * log1p(2 if same else 1))
+    assert names["history.contains"] == [1.0, 0.0]
 
 
 def test_a_learner_takes_only_samples_of_its_own_inputs() -> None:

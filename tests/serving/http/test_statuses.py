@@ -43,7 +43,7 @@ BODIES = {
     "upsertItems": {"items": [{"item_id": "i1", "category": "c"}]},
     "pinAlias": {"version": "live"},
 }
-KEPT = ("admission", "metrics", "disconnect")  # what the application needs even if all else is broken
+KEPT = ("plan", "admission", "metrics", "disconnect")  # what the application needs even if all else is broken
 
 
 def keys() -> Keys:

@@ -1,12 +1,14 @@
 """The log clock waits for what the spool holds."""
 
 import threading
+from functools import partial
 from pathlib import Path
 
 from headrace.serving.kafka import ticker
 from headrace.serving.kafka.drainer import Drainer
 from headrace.serving.kafka.producer import Record
 from headrace.wait import wait_until
+from tests.support import serving_states as worlds
 from tests.support.spool import FakeLog, click, close, folder_of, write, writer_of
 
 
@@ -20,7 +22,8 @@ def test_ticks_pause_while_the_spool_holds_records(tmp_path: Path) -> None:
         asked.append(folder.holds_records())
         return asked[-1]
 
-    thread = threading.Thread(target=ticker.run, args=(sent.append, paused, stop))
+    run = partial(ticker.run, source=worlds.PLAN.event_source)
+    thread = threading.Thread(target=run, args=(sent.append, paused, stop))
     thread.start()
     try:
         wait_until(lambda: len(asked) >= 2, what="two ticks that are due", deadline_s=20, hint="")
