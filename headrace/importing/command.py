@@ -1,0 +1,150 @@
+"""`headrace import`: the files one after the other, at the pace of the jobs that read what is written."""
+
+import re
+import time
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.markup import escape
+from rich.progress import Progress, TaskID
+
+from headrace.connections.redis_clients import StoreError, connect
+from headrace.console import progress
+from headrace.errors import Busy, EnvironmentProblem, UsageProblem
+from headrace.importing.events import EventRows
+from headrace.importing.files import find_files
+from headrace.importing.items import ItemRows
+from headrace.importing.mapping import parse_mapping
+from headrace.importing.records import RowMaker
+from headrace.importing.run import FileImport, Outcome, import_file
+from headrace.lang.plan.clean_topic import clean_topic
+from headrace.lang.plan.source import Source
+from headrace.lang.planner.load import load_plan
+from headrace.layout import FEATURES, Endpoints, Layout
+from headrace.log.feature_versions import shared_job
+from headrace.run_command import say
+from headrace.schemas.defaults import LIVE_MODEL
+from headrace.schemas.topics import EVENTS, prefixed
+from headrace.stack.jobs import ingest_job
+from headrace.store.lag import ConsumerGroup, consumer_groups
+from headrace.store.pace import Pace, Stalled
+from headrace.store.resumable_writer import ResumableWriter, Superseded
+
+AHEAD = 50_000
+_ITEMS, _EVENTS = "items", "events"
+
+
+def import_files(
+    into: str,
+    *files: str,
+    columns: Annotated[str, Parameter(name="--map")] = "",
+    constant: Annotated[list[str] | None, Parameter(name="--set")] = None,
+    per_s: float = 0.0,
+    ahead: int = AHEAD,
+) -> None:
+    """Write a history from CSV or Parquet files into the log; the same command continues what was interrupted.
+
+    Import the items first, because ingest copies their columns onto the events.
+
+    Args:
+        into: items, events, or the name of another declared stream.
+        files: files, folders, or addresses such as s3://bucket/folder.
+        columns: column=file's column, separated by commas; columns of the same name need no entry.
+        constant: column=value, for a column that no file has, such as event_type=click; repeatable.
+        per_s: rows per second at most; 0 for as fast as the jobs read.
+        ahead: events that may wait to be read by a job.
+    """
+    if not files:
+        message = "name at least one file: headrace import events clicks.parquet"
+        raise UsageProblem(message)
+    layout, mapping = Layout.here(), parse_mapping(columns, constant or ())
+    endpoints = layout.endpoints()
+    source = _source(into)
+    maker: RowMaker = ItemRows() if source is None else EventRows(source)
+    opened = [FileImport(file, maker, mapping) for file in find_files(files)]
+    for each in opened:
+        each.check()
+    pace = None if source is None else _pace(endpoints, source, ahead=ahead)
+    outcome, refused_rows = Outcome(), layout.home / "imports" / f"{into}.refused.jsonl"
+    try:
+        with progress() as bar:
+            for each in opened:
+                writer = ResumableWriter(endpoints.bootstrap, f"import-{into}-{each.file.fingerprint}")
+                before_each = _Pacer(bar, bar.add_task(each.file.name, total=each.rows), pace, per_s).before_each
+                import_file(
+                    each, writer, outcome, topic=maker.topic, refused_rows=refused_rows, before_each=before_each
+                )
+                writer.close()
+        if pace:
+            say("written; waiting until the jobs have read it")
+            pace.drain()
+    except Stalled as error:
+        message = f"{error}; the same command continues"
+        raise EnvironmentProblem(message) from error
+    except Superseded as error:
+        raise Busy(str(error)) from error
+    _report(outcome, maker.topic, str(refused_rows))
+
+
+def _source(into: str) -> Source | None:
+    """The stream to import into; None for the catalogue.
+
+    Raises:
+        UsageProblem: there is no such stream.
+    """
+    if into == _ITEMS:
+        return None
+    plan = load_plan(FEATURES)
+    try:
+        return plan.for_events().sources[0] if into == _EVENTS else plan.source(into)
+    except KeyError as error:
+        message = f"{error.args[0]}; an import goes into items, events or one of these"
+        raise UsageProblem(message) from error
+
+
+def _pace(endpoints: Endpoints, source: Source, *, ahead: int) -> Pace:
+    """The jobs between the source's topic and Redis, in their order."""
+    ingest, features = ingest_job(source), shared_job(source)
+    clean = re.escape(clean_topic(source))
+    groups = {
+        ingest: ConsumerGroup(prefixed(ingest), re.escape(source.topic)),
+        features: ConsumerGroup(prefixed(features), clean),
+    }
+    if source.topic == EVENTS.name:
+        groups["samples"] = ConsumerGroup(prefixed("samples"), clean)
+    if endpoints.redis_url:
+        client = connect(endpoints.redis_url)
+        try:
+            found = consumer_groups(client, LIVE_MODEL)
+        except StoreError as error:
+            message = f"Redis does not answer: {error}; `headrace connect` tries it"
+            raise EnvironmentProblem(message) from error
+        groups |= {name: group for name, group in found.items() if name == "loader"}
+        client.close()
+    return Pace(endpoints.bootstrap, ingest, groups, most_behind=ahead)
+
+
+class _Pacer:
+    """Moves the progress bar of a file, and waits for the jobs and for the rate."""
+
+    def __init__(self, bar: Progress, task: TaskID, pace: Pace | None, per_s: float) -> None:
+        self._bar, self._task, self._pace, self._per_s = bar, task, pace, per_s
+        self._begun: tuple[float, int] | None = None
+
+    def before_each(self, rows: int) -> None:
+        self._bar.update(self._task, completed=rows)
+        if self._pace:
+            self._pace.wait()
+        begun_s, first = self._begun = self._begun or (time.monotonic(), rows)
+        if self._per_s and (early_s := begun_s + (rows - first) / self._per_s - time.monotonic()) > 0:
+            time.sleep(early_s)
+
+
+def _report(outcome: Outcome, topic: str, refused_rows: str) -> None:
+    refused = outcome.refused.total()
+    say(f"{outcome.written} rows written to {topic}" + (f", {outcome.before} were before" if outcome.before else ""))
+    if refused:
+        reasons = ", ".join(f"{count} {code}" for code, count in outcome.refused.most_common())
+        say(f"{refused} rows refused ({reasons}); they are in {refused_rows}:")
+        for each in outcome.quoted:
+            say(f"  {escape(str(each))}")
