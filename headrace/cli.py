@@ -45,9 +45,7 @@ app.command("headrace.evaluation.verbs:evaluate", name="evaluate", help="Evaluat
 app.command(
     "headrace.evaluation.verbs:inspect", name="inspect", help="Report how a log is read, and what evaluates it."
 )
-app.command(
-    "headrace.importing.command:import_files", name="import", help="Write a history from files into the log."
-)
+app.command("headrace.importing.command:import_files", name="import", help="Write a history from files into the log.")
 app.command("headrace.training.train:train", name="train", help="Train a new model from the samples on the log.")
 app.command("headrace.log.explain:explain", name="explain", help="Show why a slate was made, and score it again.")
 

@@ -64,9 +64,7 @@ def positions(admin: AdminClient, group: ConsumerGroup) -> dict[tuple[str, int],
     Raises:
         KafkaException: the broker does not answer.
     """
-    asked = admin.list_consumer_group_offsets(
-        [ConsumerGroupTopicPartitions(group.group)], request_timeout=_TIMEOUT_S
-    )
+    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group.group)], request_timeout=_TIMEOUT_S)
     partitions = asked[group.group].result().topic_partitions or []
     committed = {(one.topic, one.partition): one.offset for one in partitions if one.offset >= 0}
     begins = committed or _offsets(admin, _partitions(admin, group.topics), OffsetSpec.earliest())

@@ -63,7 +63,9 @@ class Pace:
         for name, group in self._groups.items():
             if name in self._look():
                 ends = {each: at.end for each, at in positions(self._admin, group).items()}
-                self._wait_until_read(lambda looked, _, name=name, ends=ends: looked != name or self._is_read(name, ends))
+                self._wait_until_read(
+                    lambda looked, _, name=name, ends=ends: looked != name or self._is_read(name, ends)
+                )
 
     def _is_read(self, name: str, ends: Mapping[tuple[str, int], int]) -> bool:
         """Whether a group has read everything before these offsets; it never commits the markers of transactions."""

@@ -14,7 +14,7 @@ from msgspec import Struct
 from headrace.connections.kafka_clients import consumer, producer
 from headrace.schemas.topics import prefixed
 
-Headers: TypeAlias = list[tuple[str, bytes | None]]
+Headers: TypeAlias = list[tuple[str, str | bytes | None]]
 Positions: TypeAlias = Mapping[tuple[str, int], int]
 """By topic and partition, the number that the input's next record has."""
 RECORDS = 2_000

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from headrace.errors import UsageProblem
 from headrace.reading.cells import value_of
@@ -46,7 +45,9 @@ class ColumnReader:
             try:
                 column = column.cast(pa.string())
             except pa.ArrowInvalid:  # bytes that are not UTF-8: the check refuses their rows
-                return [None if each is None else each.decode("utf-8", "surrogateescape") for each in column.to_pylist()]
+                return [
+                    None if each is None else each.decode("utf-8", "surrogateescape") for each in column.to_pylist()
+                ]
         if pa.types.is_floating(column.type):  # whole numbers with gaps, as pandas writes ids
             return [None if each is None else _whole_text(each) for each in _numbers(column)]
         return column.cast(pa.string()).to_pylist()
@@ -73,11 +74,15 @@ class ColumnReader:
 
     def _read_times(self, column: pa.Array) -> Values:
         if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-            return column.cast(pa.timestamp("ms", getattr(column.type, "tz", None)), safe=False).cast(pa.int64()).to_pylist()
+            return (
+                column.cast(pa.timestamp("ms", getattr(column.type, "tz", None)), safe=False)
+                .cast(pa.int64())
+                .to_pylist()
+            )
         if self._clock is None:
             self._clock = self._detect(column)
         if pa.types.is_integer(column.type) and (factor := _MS.get(self._clock.form)):
-            return pc.multiply_checked(column.cast(pa.int64()), factor).to_pylist()
+            return [None if each is None else each * factor for each in column.to_pylist()]
         return [None if each is None else self._time(self._clock, each) for each in map(_value, self._texts(column))]
 
     def _detect(self, column: pa.Array) -> Clock:
@@ -123,7 +128,7 @@ def _value(text: str | None) -> str | None:
 
 def _numbers(column: pa.Array) -> list[float | None]:
     """The numbers of a column; NaN is a missing value, as pandas writes it."""
-    return [None if each is None or each != each else each for each in column.to_pylist()]  # noqa: PLR0124
+    return [None if each is None or each != each else each for each in column.to_pylist()]
 
 
 def _whole_text(number: float) -> str:

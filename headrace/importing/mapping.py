@@ -29,7 +29,8 @@ def parse_mapping(columns: str, constants: Sequence[str]) -> Mapping:
 
 
 def _pairs(option: str, parts: Sequence[str]) -> dict[str, str]:
-    pairs = [tuple(each.strip() for each in part.partition("=")[::2]) for part in parts]
+    split = [part.partition("=") for part in parts]
+    pairs = [(name.strip(), value.strip()) for name, _, value in split]
     for (name, value), part in zip(pairs, parts, strict=True):
         if not name or not value:
             message = f"{option} has {part!r}; write column=…, such as {option} user_id=customer"
@@ -40,7 +41,9 @@ def _pairs(option: str, parts: Sequence[str]) -> dict[str, str]:
     return dict(pairs)
 
 
-def resolve(mapping: Mapping, *, names: Sequence[str], targets: Sequence[str], maps: Sequence[str], file: str) -> Mapping:
+def resolve(
+    mapping: Mapping, *, names: Sequence[str], targets: Sequence[str], maps: Sequence[str], file: str
+) -> Mapping:
     """Complete a mapping for one file: a column that nothing is named for comes from the column of the same name.
 
     Args:

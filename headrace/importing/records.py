@@ -25,7 +25,11 @@ class RowMaker(Protocol):
     """Makes records of one topic."""
 
     topic: str
-    targets: Sequence[Target]
+
+    @property
+    def targets(self) -> Sequence[Target]:
+        """The columns that rows can fill."""
+        ...
 
     def record(self, row: Mapping[str, Any], row_id: str) -> OutgoingRecord:
         """The record of a row.

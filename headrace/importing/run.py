@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from headrace.errors import UsageProblem
-from headrace.importing.cells import ColumnReader, rows_of
+from headrace.importing.cells import ColumnReader, Kind, rows_of
 from headrace.importing.files import DataFile, Skipped, Table, open_table
 from headrace.importing.mapping import Mapping, resolve
 from headrace.importing.records import RefusedRow, RowMaker
@@ -117,7 +117,7 @@ class FileImport:
             raise UsageProblem(message)
 
     def _rows(self, first: int, skipped: Skipped) -> Iterator[list[dict[str, Any]]]:
-        kinds = {target.name: target.kind for target in self._maker.targets}
+        kinds: dict[str, Kind] = {target.name: target.kind for target in self._maker.targets}
         names, sources = [*self._mapping.columns], [*dict.fromkeys(self._mapping.columns.values())]
         readers = [ColumnReader(source, kinds.get(name, "text")) for name, source in self._mapping.columns.items()]
         try:
