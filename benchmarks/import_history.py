@@ -6,6 +6,7 @@ month has arrived, once.
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -33,9 +34,10 @@ from headrace.errors import EnvironmentProblem
 from headrace.lang.executors.oracle import Oracle
 from headrace.lang.expressions.per_event import Event
 from headrace.lang.plan.plan import Group
-from headrace.layout import REPOSITORY, STATE_VARIABLE
+from headrace.layout import FEATURES, PROJECT_FILE, PROJECT_VARIABLE, REPOSITORY, STATE_VARIABLE
 from headrace.schemas.times import now_ms
 from headrace.schemas.topics import EVENTS_CLEAN
+from headrace.stack.flink import OPTIONS_FILE
 from headrace.store.log import bounds
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "import_history.json"
@@ -44,6 +46,14 @@ READS, CATEGORIES = 200, 8
 _MONTH_MS, _HOUR_MS = 30 * 86_400_000, 3_600_000
 _FILE_ROWS = 2_500_000
 _TYPES, _SHARES = ("impression", "click", "dwell", "skip", "purchase"), (0.55, 0.2, 0.15, 0.08, 0.02)
+_FLINK = """\
+state.backend.type: rocksdb
+execution.checkpointing.incremental: true
+state.backend.rocksdb.compaction.style: UNIVERSAL
+taskmanager.memory.process.size: 3g
+taskmanager.memory.managed.size: 1536m
+taskmanager.numberOfTaskSlots: 3
+"""
 _COUNTED = ("click", "skip", "purchase")  # by user_category
 _EXTRA: Event = {"received_at": None, "session_id": None, "request_id": None, "position": None, "context": None}
 Ints: TypeAlias = NDArray[np.int64]
@@ -117,7 +127,7 @@ def measure(events: int, *, users: int, items: int, seed: int) -> Result:
         EnvironmentProblem: the pipeline or the import failed.
     """
     machine, history = this_machine(), make_history(events, users=users, items=items, seed=seed)
-    with running_pipeline(shipped_plan(*GROUPS), say=console.print) as pipeline, tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, _pipeline(Path(name)) as pipeline:
         folder = Path(name)
         _write_files(folder, history, items)
         _import(pipeline, "items", folder / "items.csv").wait()
@@ -144,6 +154,16 @@ def measure(events: int, *, users: int, items: int, seed: int) -> Result:
     )
 
 
+@contextlib.contextmanager
+def _pipeline(folder: Path) -> Iterator[RunningPipeline]:
+    """A pipeline whose features keep their state on disk: a month's tiles do not fit a small heap."""
+    (folder / "features").symlink_to(FEATURES)
+    (folder / PROJECT_FILE).touch()
+    (folder / OPTIONS_FILE).write_text(_FLINK)
+    with running_pipeline(shipped_plan(*GROUPS), say=console.print, project=folder) as pipeline:
+        yield pipeline
+
+
 def _write_files(folder: Path, history: History, items: int) -> None:
     (folder / "events").mkdir()
     for number, first in enumerate(range(0, history.events.num_rows, _FILE_ROWS)):
@@ -155,7 +175,8 @@ def _write_files(folder: Path, history: History, items: int) -> None:
 
 def _import(pipeline: RunningPipeline, into: str, path: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-c", "from headrace.cli import main; main()", "import", into, str(path)]
-    return subprocess.Popen(command, env=os.environ | {STATE_VARIABLE: str(pipeline.layout.home)})
+    stack = {STATE_VARIABLE: str(pipeline.layout.home), PROJECT_VARIABLE: str(pipeline.layout.project)}
+    return subprocess.Popen(command, env=os.environ | stack)
 
 
 def _kill_midway(pipeline: RunningPipeline, path: Path, events: int, begun: float) -> float:

@@ -74,6 +74,15 @@ EVENTS_DEAD = Topic(
     written_by="ingest, exactly once",
     read_by="operators",
 )
+DEAD_REDRIVEN = Topic(
+    name=prefixed("events.redriven"),
+    key="topic/partition/offset of the record that was refused",
+    value="none: its dead letter was sent again, in the same transaction",
+    partitions=1,
+    retention_ms=31 * _DAY_MS,
+    written_by="headrace dead --redrive",
+    read_by="headrace dead",
+)
 QUARANTINE = Topic(
     name=prefixed("quarantine"),
     key="topic/partition/offset of the record",
@@ -151,6 +160,7 @@ TOPICS: tuple[Topic, ...] = (
     EVENTS,
     EVENTS_CLEAN,
     EVENTS_DEAD,
+    DEAD_REDRIVEN,
     QUARANTINE,
     ITEMS,
     EXPOSURES,

@@ -4,7 +4,7 @@ The position is the committed offset of a consumer group that is named after the
 with the records or not at all, so a writer that is killed continues without a gap and without a repeat.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeAlias
 
@@ -14,7 +14,7 @@ from msgspec import Struct
 from headrace.connections.kafka_clients import consumer, producer
 from headrace.schemas.topics import prefixed
 
-Headers: TypeAlias = list[tuple[str, str | bytes | None]]
+Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
 Positions: TypeAlias = Mapping[tuple[str, int], int]
 """By topic and partition, the number that the input's next record has."""
 RECORDS = 2_000
@@ -34,7 +34,7 @@ class OutgoingRecord(Struct, frozen=True, kw_only=True):
     key: bytes | None
     value: bytes | None
     partition: int = -1
-    headers: Headers = []
+    headers: Headers = ()
 
 
 class ResumableWriter:
@@ -93,14 +93,16 @@ class ResumableWriter:
             raise
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; a transaction that was not committed is given up."""
         self._group.close()
+        self._producer.close()
 
     def _produce(self, record: OutgoingRecord) -> None:
         while True:
             try:
+                headers: list[tuple[str, str | bytes | None]] = [*record.headers]
                 self._producer.produce(
-                    record.topic, record.value, record.key, partition=record.partition, headers=record.headers
+                    record.topic, record.value, record.key, partition=record.partition, headers=headers
                 )
             except BufferError:
                 self._producer.poll(0.1)

@@ -21,6 +21,7 @@ from headrace.schemas.ranker_inputs import SHIPPED, Inputs
 from headrace.serving.feature_dependencies import missing_features
 from headrace.stack.flink_rest import FlinkRest
 from headrace.store.versions import LiveState, Version, Versions
+from headrace.timestamps import parse_time
 from headrace.wait import wait_until
 
 _RUNNING_S = 120.0
@@ -28,7 +29,7 @@ _FILLED_S = 24 * 3600.0
 _SAMPLE = 1_000  # owners compared before a promotion
 _DIFFERENT = 0.01  # share of them that may differ: traffic continues while they are read
 NOW = "now"
-_STARTS = ("new", "additive", "breaking")
+_STARTS = ("new", "rebuilt", "additive", "breaking")
 
 
 class ReleasePlan(Struct, frozen=True, kw_only=True):
@@ -117,7 +118,7 @@ def apply_release(
         rest: the cluster that runs the jobs.
         release: the plan.
         why: reason, recorded with the decision.
-        since: how far back they read the log: a duration, `all`, or `now` for new events only.
+        since: from when they read the log: a duration, a time, `all`, or `now` for new events only.
 
     Raises:
         UsageProblem: a version has been applied since the plan was made, or `since` is not valid.
@@ -183,11 +184,13 @@ def _from_ms(since: str, now_ms: int) -> int:
         return 1
     if since == NOW:
         return now_ms
-    duration = parse_duration(since)
-    if duration is None:
-        message = f"--since is {since!r}; write a duration such as 24h or '7 days', all, or now"
-        raise UsageProblem(message)
-    return now_ms - duration.length_ms
+    if duration := parse_duration(since):
+        return now_ms - duration.length_ms
+    try:
+        return parse_time(since)
+    except UsageProblem as error:
+        message = f"--since is {since!r}; write a duration such as 24h, a time such as 2026-11-22T03:00, all, or now"
+        raise UsageProblem(message) from error
 
 
 def find_version(versions: Versions, name: str) -> Version:

@@ -75,7 +75,7 @@ def apply(file: Path = PLAN_FILE, *, since: str = release.NOW, why: str = "appli
 
     Args:
         file: the plan that `plan` wrote.
-        since: how far back they read the log, such as 24h or all; now reads only new events.
+        since: from when they read the log: 24h, a time such as 2026-11-22T03:00, or all; now reads only new events.
         why: reason, recorded with the decision.
     """
     refuse_elsewhere(_NO_KEEPER)
@@ -95,7 +95,7 @@ def backfill(name: str, *, since: str = "all") -> None:
 
     Args:
         name: group@version, or group for its newest version.
-        since: how far back, such as 24h or '7 days'; all reads everything that the log still holds.
+        since: from when: 24h, '7 days', a time such as 2026-11-22T03:00; all reads everything that the log still holds.
     """
     refuse_elsewhere(_NO_KEEPER)
     endpoints, registry, rest = _stack()

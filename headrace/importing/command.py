@@ -2,6 +2,7 @@
 
 import re
 import time
+from contextlib import closing
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -69,12 +70,17 @@ def import_files(
     try:
         with progress() as bar:
             for each in opened:
-                writer = ResumableWriter(endpoints.bootstrap, f"import-{into}-{each.file.fingerprint}")
-                before_each = _Pacer(bar, bar.add_task(each.file.name, total=each.rows), pace, per_s).before_each
-                import_file(
-                    each, writer, outcome, topic=maker.topic, refused_rows=refused_rows, before_each=before_each
-                )
-                writer.close()
+                pacer = _Pacer(bar, bar.add_task(each.file.name, total=each.rows), pace, per_s)
+                name = f"import-{into}-{each.file.fingerprint}"
+                with closing(ResumableWriter(endpoints.bootstrap, name)) as writer:
+                    import_file(
+                        each,
+                        writer,
+                        outcome,
+                        topic=maker.topic,
+                        refused_rows=refused_rows,
+                        before_each=pacer.before_each,
+                    )
         if pace:
             say("written; waiting until the jobs have read it")
             pace.drain()

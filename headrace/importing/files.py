@@ -11,6 +11,7 @@ from msgspec import Struct
 from pyarrow import csv, fs, parquet
 
 from headrace.errors import UsageProblem
+from headrace.locations import parse_location
 from headrace.reading.dialect import detect_rows
 from headrace.reading.rows import split_lines
 
@@ -49,19 +50,17 @@ def find_files(locations: Sequence[str]) -> list[DataFile]:
 
 def _at(location: str) -> Iterator[DataFile]:
     try:
-        filesystem, path = filesystem_of(location)
+        filesystem, path = (found := parse_location(location)).filesystem, found.path
         info = filesystem.get_file_info(path)
         if info.type == fs.FileType.NotFound:
             message = f"there is no file or folder {location}"
             raise UsageProblem(message)
-        selector = fs.FileSelector(path, recursive=True)
-        infos = filesystem.get_file_info(selector) if info.type == fs.FileType.Directory else [info]
-        files = sorted((each for each in infos if each.type == fs.FileType.File and each.size), key=lambda f: f.path)
-        files = [each for each in files if not each.base_name.startswith(_HIDDEN)]
+        infos = found.files() if info.type == fs.FileType.Directory else [info]
+        files = [each for each in infos if each.size and not each.base_name.startswith(_HIDDEN)]
         if not files:
             message = f"{location} holds no file with content; name CSV or Parquet files, or a folder of them"
             raise UsageProblem(message)
-        for each in files:
+        for each in sorted(files, key=lambda file: file.path):
             yield DataFile(
                 filesystem=filesystem,
                 path=each.path,
@@ -70,21 +69,6 @@ def _at(location: str) -> Iterator[DataFile]:
             )
     except OSError as error:
         message = f"{location} cannot be read: {error}"
-        raise UsageProblem(message) from error
-
-
-def filesystem_of(location: str) -> tuple[fs.FileSystem, str]:
-    """The file system of a path or URI such as `s3://bucket/folder`, and the path in it.
-
-    Raises:
-        UsageProblem: the URI's kind is unknown.
-    """
-    if "://" not in location:
-        return fs.LocalFileSystem(), location
-    try:
-        return fs.FileSystem.from_uri(location)
-    except (pa.ArrowInvalid, NotImplementedError) as error:
-        message = f"{location} is no address that can be read: {error}; write a path, or s3://bucket/folder"
         raise UsageProblem(message) from error
 
 

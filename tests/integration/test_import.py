@@ -1,4 +1,4 @@
-"""An import on a real broker: stopped anywhere it continues, every row is there once, and two never write the same file."""
+"""An import on a real broker: stopped anywhere it continues, and two of the same file never write at once."""
 
 import json
 from collections.abc import Iterator
@@ -85,7 +85,7 @@ def test_what_is_not_committed_leaves_neither_records_nor_a_position(bootstrap: 
     writer = ResumableWriter(bootstrap, "import-broken")
     too_long = OutgoingRecord(topic=EVENTS.name, key=b"u", value=b"x" * 5_000_000)
     before = sum(1 for _ in read_values(bootstrap, EVENTS.name))
-    with pytest.raises(Exception, match="MSG_SIZE_TOO_LARGE|too large"):
+    with pytest.raises(Exception, match=r"MSG_SIZE_TOO_LARGE|too large"):
         writer.write([OutgoingRecord(topic=EVENTS.name, key=b"u", value=b"{}"), too_long], {POSITION: 2})
     assert writer.positions([POSITION]) == {}
     writer.write([OutgoingRecord(topic=EVENTS.name, key=b"u", value=b"{}")], {POSITION: 1})

@@ -1,4 +1,4 @@
-"""Rows of files as records: every format gives the same events, from any row on, and no row is lost without a reason."""
+"""Rows of files as records: every format gives the same events, from any row on, and each row left out has a reason."""
 
 import gzip
 import io
@@ -69,7 +69,9 @@ def write_utf_16(path: Path, table: pa.Table) -> None:
 WRITERS = [write_parquet, write_csv, write_gzipped, write_utf_16]
 
 
-def opened(path: Path, *, maker: RowMaker | None = None, columns: str = MAP, constants: tuple[str, ...] = ()) -> FileImport:
+def opened(
+    path: Path, *, maker: RowMaker | None = None, columns: str = MAP, constants: tuple[str, ...] = ()
+) -> FileImport:
     (file,) = find_files([str(path)])
     return FileImport(file, maker or clickstream(), parse_mapping(columns, constants or ("event_type=click",)))
 
@@ -129,7 +131,9 @@ def test_times_in_any_unit_become_milliseconds(tmp_path: Path, times: pa.Array) 
 
 
 def test_ids_with_gaps_stay_whole_and_rows_without_an_id_get_one_that_stays(tmp_path: Path) -> None:
-    table = pa.table({"user_id": [7.0, 8.0], "item_id": [1.0, None], "occurred_at": [T0, T0], "value": [0.5, float("nan")]})
+    table = pa.table(
+        {"user_id": [7.0, 8.0], "item_id": [1.0, None], "occurred_at": [T0, T0], "value": [0.5, float("nan")]}
+    )
     parquet.write_table(table, tmp_path / "clicks")
     first, second = events(opened(tmp_path / "clicks", columns=""))
     assert (first["user_id"], first["item_id"], first["value"]) == ("7", "1", 0.5)
