@@ -2,10 +2,13 @@
 
 import re
 import time
+from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from msgspec import Struct
 from rich.markup import escape
 from rich.progress import Progress, TaskID
 
@@ -43,9 +46,7 @@ def import_files(
     per_s: float = 0.0,
     ahead: int = AHEAD,
 ) -> None:
-    """Write a history from CSV or Parquet files into the log; the same command continues what was interrupted.
-
-    Import the items first, because ingest copies their columns onto the events.
+    """Write a history from files into the log, items first; the same command continues what was interrupted.
 
     Args:
         into: items, events, or the name of another declared stream.
@@ -59,37 +60,46 @@ def import_files(
         message = "name at least one file: headrace import events clicks.parquet"
         raise UsageProblem(message)
     layout, mapping = Layout.here(), parse_mapping(columns, constant or ())
-    endpoints = layout.endpoints()
-    source = _source(into)
+    endpoints, source = layout.endpoints(), _source(into)
     maker: RowMaker = ItemRows() if source is None else EventRows(source)
     opened = [FileImport(file, maker, mapping) for file in find_files(files)]
     for each in opened:
         each.check()
     pace = None if source is None else _pace(endpoints, source, ahead=ahead)
-    outcome, refused_rows = Outcome(), layout.home / "imports" / f"{into}.refused.jsonl"
+    refused_rows = layout.home / "imports" / f"{into}.refused.jsonl"
     try:
-        with progress() as bar:
-            for each in opened:
-                pacer = _Pacer(bar, bar.add_task(each.file.name, total=each.rows), pace, per_s)
-                name = f"import-{into}-{each.file.fingerprint}"
-                with closing(ResumableWriter(endpoints.bootstrap, name)) as writer:
-                    import_file(
-                        each,
-                        writer,
-                        outcome,
-                        topic=maker.topic,
-                        refused_rows=refused_rows,
-                        before_each=pacer.before_each,
-                    )
-        if pace:
-            say("written; waiting until the jobs have read it")
-            pace.drain()
+        outcome = _write(
+            opened, endpoints.bootstrap, maker.topic, limits=Limits(pace, per_s), refused_rows=refused_rows
+        )
     except Stalled as error:
         message = f"{error}; the same command continues"
         raise EnvironmentProblem(message) from error
     except Superseded as error:
         raise Busy(str(error)) from error
     _report(outcome, maker.topic, str(refused_rows))
+
+
+class Limits(Struct, frozen=True):
+    """How fast to write: as the jobs read, and at most some rows per second; None and 0 for no limit."""
+
+    pace: Pace | None
+    per_s: float
+
+
+def _write(files: Sequence[FileImport], bootstrap: str, topic: str, *, limits: Limits, refused_rows: Path) -> Outcome:
+    """Write all files, and wait until the jobs have read them."""
+    outcome = Outcome()
+    with progress() as bar:
+        for each in files:
+            limiter = _Limiter(bar, bar.add_task(each.file.name, total=each.rows), limits)
+            with closing(ResumableWriter(bootstrap, f"import-{topic}-{each.file.fingerprint}")) as writer:
+                import_file(
+                    each, writer, outcome, topic=topic, refused_rows=refused_rows, before_each=limiter.before_each
+                )
+    if limits.pace:
+        say("written; waiting until the jobs have read it")
+        limits.pace.drain()
+    return outcome
 
 
 def _source(into: str) -> Source | None:
@@ -130,11 +140,11 @@ def _pace(endpoints: Endpoints, source: Source, *, ahead: int) -> Pace:
     return Pace(endpoints.bootstrap, ingest, groups, most_behind=ahead)
 
 
-class _Pacer:
+class _Limiter:
     """Moves the progress bar of a file, and waits for the jobs and for the rate."""
 
-    def __init__(self, bar: Progress, task: TaskID, pace: Pace | None, per_s: float) -> None:
-        self._bar, self._task, self._pace, self._per_s = bar, task, pace, per_s
+    def __init__(self, bar: Progress, task: TaskID, limits: Limits) -> None:
+        self._bar, self._task, self._pace, self._per_s = bar, task, limits.pace, limits.per_s
         self._begun: tuple[float, int] | None = None
 
     def before_each(self, rows: int) -> None:

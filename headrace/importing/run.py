@@ -77,7 +77,7 @@ class FileImport:
 
     @property
     def rows(self) -> int | None:
-        """Number of rows; None if only reading the file can tell."""
+        """Number of rows; None before the file has been read."""
         return self._table.rows
 
     def batches(self, first: int) -> Iterator[Batch]:

@@ -69,7 +69,7 @@ def read(endpoints: Endpoints, selected: DeadLetterFilter, *, last: int | None =
     Args:
         endpoints: the stack.
         selected: which of them.
-        last: read only the newest offsets of each partition, so many.
+        last: number of the newest offsets of each partition to read; None for all.
 
     Raises:
         KafkaException: the broker does not answer.

@@ -1,7 +1,5 @@
 """`headrace replay`: a recorded log from a file, or the records of a topic between two times."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -34,10 +32,10 @@ def replay(
     """Send a recorded log through the whole pipeline, or write a topic's records of a time once more.
 
     Args:
-        file: the recording.
+        file: a recording.
         format: of the recording: kuairand or movietweetings.
         speed: recorded seconds to send per second, or max.
-        topic: the topic to read again; the same command continues a replay that was interrupted.
+        topic: the topic to read again; the same command continues if it was interrupted.
         begin: records appended from this time on, such as 2026-11-22T03:00; by default all.
         to: records appended before this time; by default now.
         archive: read from this archive instead of the log.
@@ -48,34 +46,38 @@ def replay(
         message = "name a recording (FILE --format kuairand) or a topic (--topic events --from … --to …)"
         raise UsageProblem(message)
     if file is not None:
-        with _write_errors_reported():
-            command.run(Layout.here(), file, recording_format=format, speed=speed, say=say)
-        return
+        return _replay_recording(file, format, speed)
     request = ReplayRequest(
         topic=topic,
         from_ms=parse_time(begin) if begin else 0,
         to_ms=parse_end(to) + 1 if to else None,
         into=into or f"{topic}.replay",
         archive=archive,
-        raw=topic in {source.topic for source in load_plan(FEATURES).sources},
+        raw=_is_raw(topic),
         per_s=per_s,
     )
+    return _replay_topic(request)
+
+
+def _replay_recording(file: Path, recording_format: str, speed: str) -> None:
+    try:
+        command.run(Layout.here(), file, recording_format=recording_format, speed=speed, say=say)
+    except NotWritten as error:  # a problem of the machine
+        raise EnvironmentProblem(str(error)) from error
+
+
+def _is_raw(topic: str) -> bool:
+    """Whether a topic holds events as clients sent them."""
+    return topic in {source.topic for source in load_plan(FEATURES).sources}
+
+
+def _replay_topic(request: ReplayRequest) -> None:
+    bootstrap = Layout.here().endpoints().bootstrap
     with progress() as bar:
         task = bar.add_task(request.into, total=None)
         try:
-            coverage = replay_topic(
-                Layout.here().endpoints().bootstrap, request, on_progress=lambda n: bar.update(task, completed=n)
-            )
+            coverage = replay_topic(bootstrap, request, on_progress=lambda count: bar.update(task, completed=count))
         except Superseded as error:
             raise Busy(str(error)) from error
     for line in coverage.lines():
         say(line)
-
-
-@contextmanager
-def _write_errors_reported() -> Iterator[None]:
-    """Report records that the broker did not accept as a problem of the machine."""
-    try:
-        yield
-    except NotWritten as error:
-        raise EnvironmentProblem(str(error)) from error
