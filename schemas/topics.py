@@ -42,6 +42,16 @@ class Topic(Struct, frozen=True, kw_only=True):
         }
 
 
+def full_name(name: str) -> str:
+    """A topic as it is called in this environment, given with or without the environment's prefix."""
+    return name if name.startswith(_PREFIX) else _PREFIX + name
+
+
+def short_name(name: str) -> str:
+    """A topic without the environment's prefix."""
+    return name.removeprefix(_PREFIX)
+
+
 def prefixed(name: str) -> str:
     """A topic, a consumer group or a transaction as it is called in this environment."""
     return _PREFIX + name
@@ -77,9 +87,10 @@ EVENTS_DEAD = Topic(
 DEAD_REDRIVEN = Topic(
     name=prefixed("events.redriven"),
     key="topic/partition/offset of the record that was refused",
-    value="none: its dead letter was sent again, in the same transaction",
+    value="the time at which it was sent again, ms; in the same transaction",
     partitions=1,
-    retention_ms=31 * _DAY_MS,
+    retention_ms=-1,
+    cleanup="compact",
     written_by="headrace dead --redrive",
     read_by="headrace dead",
 )

@@ -77,7 +77,11 @@ def _parse(name: str, folder: str) -> ArchiveFile:
         message = f"{folder}{name} is not a file of an archive, expected date=…/hour=…/P-FIRST-NEXT.parquet; move it"
         raise UsageProblem(message)
     day, hour, partition, first, next_offset = found.groups()
-    begin = datetime.fromisoformat(f"{day}T{hour}:00:00+00:00")
+    try:
+        begin = datetime.fromisoformat(f"{day}T{hour}:00:00+00:00")
+    except ValueError as error:
+        message = f"{folder}{name} is of no hour: {error}; move it"
+        raise UsageProblem(message) from error
     return ArchiveFile(
         partition=int(partition), first=int(first), next=int(next_offset), hour_ms=int(begin.timestamp() * 1000)
     )

@@ -39,7 +39,7 @@ class ArchiveRange:
             raise UsageProblem(message)
         self._location, self._topic = location, topic
         self._from_ms, self._to_ms = from_ms, to_ms
-        self._files = [each for each in files if each.hour_ms + HOUR_MS > from_ms and each.hour_ms < to_ms]
+        self._files = [each for each in files if each.hour_ms + HOUR_MS > from_ms and each.hour_ms < to_ms + HOUR_MS]
         self.partitions = 1 + max(each.partition for each in files)
         self.begins_ms = min(each.hour_ms for each in files)
 
@@ -54,21 +54,26 @@ class ArchiveRange:
         Raises:
             UsageProblem: a file is damaged.
         """
+        reached = dict(done)
         by_hour = sorted(self._files, key=lambda each: (each.hour_ms, each.partition, each.first))
         for _, of_hour in groupby(by_hour, key=lambda each: each.hour_ms):
             lanes = [
-                self._lane(list(files), done.get(partition, 0))
+                self._lane(list(files), reached.get(partition, 0))
                 for partition, files in groupby(of_hour, key=lambda each: each.partition)
             ]
-            yield from merge(*lanes, key=lambda record: record.appended_ms)
+            for record in merge(*lanes, key=lambda record: record.appended_ms):
+                reached[record.partition] = record.offset + 1
+                yield record
 
     def _lane(self, files: Sequence[ArchiveFile], begin: int) -> Iterator[LogRecord]:
-        """The records of one partition."""
+        """The records of one partition in one hour, in the order of their offsets."""
         for file in files:
-            if file.next > begin:
-                for record in self._records(file):
-                    if record.offset >= begin and self._from_ms <= record.appended_ms < self._to_ms:
-                        yield record
+            if file.next <= begin:
+                continue
+            for record in self._records(file):
+                if record.offset >= begin and self._from_ms <= record.appended_ms < self._to_ms:
+                    yield record
+            begin = file.next  # two runs at once may have written a record twice
 
     def _records(self, file: ArchiveFile) -> Iterator[LogRecord]:
         path = f"{self._location.path}/{self._topic}/{file.name}"

@@ -13,7 +13,7 @@ from headrace.errors import UsageProblem
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES, Layout
 from headrace.locations import Location, parse_location
-from headrace.schemas.topics import EXPOSURES, ITEMS, SAMPLES, prefixed
+from headrace.schemas.topics import EXPOSURES, ITEMS, SAMPLES, full_name, short_name
 from headrace.store.log import bounds, read_to_end
 
 ROWS = 50_000
@@ -36,7 +36,7 @@ def archive(to: str, *topics: str) -> None:
         topics: their names; by default the raw topic of every stream, exposures, items and samples.
     """
     bootstrap, location = Layout.here().endpoints().bootstrap, parse_location(to)
-    for topic in topics or default_topics():
+    for topic in map(full_name, topics or default_topics()):
         found = archive_topic(bootstrap, topic, location)
         sys.stdout.write(f"{topic}: {found.rows} records in {found.files} files\n")
         for gap in found.lost:
@@ -56,8 +56,8 @@ def archive_topic(bootstrap: str, topic: str, location: Location) -> Archived:
         UsageProblem: there is no such topic, or the archive is of another log.
         KafkaException: the broker does not answer.
     """
-    name = topic.removeprefix(prefixed(""))
-    ends = {file.partition: file.next for file in list_archive(location, name)}  # the last one of each counts
+    name = short_name(topic)
+    last = {file.partition: file for file in list_archive(location, name)}
     log = {partition: found for (_, partition), found in bounds(bootstrap, topic).items()}
     if not log:
         message = f"there is no topic {topic}; `headrace topics plan` lists those of this environment"
@@ -65,16 +65,19 @@ def archive_topic(bootstrap: str, topic: str, location: Location) -> Archived:
     begins: dict[int, int] = {}
     lost: list[Gap] = []
     for partition, (low, high) in log.items():
-        end = ends.get(partition, low)
+        end = last[partition].next if partition in last else low
         if end > high:
             message = f"{location.text} ends at offset {end} of {topic}, and the log at {high}: name a new folder"
             raise UsageProblem(message)
         begins[partition] = max(low, end)
         lost += [Gap(partition, end, low)] if end < low else []
     files = rows = 0
+    hours = {partition: file.hour_ms for partition, file in last.items()}
     for batch in _by_hour(read_to_end(bootstrap, topic, begins)):
         partition = batch[0].partition() or 0
-        begins[partition] = _write(location, name, begins[partition], batch)
+        # the clock of another broker may be behind: the files of a partition stay in the order of their offsets
+        hours[partition] = max(hours.get(partition, 0), batch[0].timestamp()[1] // HOUR_MS * HOUR_MS)
+        begins[partition] = _write(location, name, begins[partition], batch, hour_ms=hours[partition])
         files, rows = files + 1, rows + len(batch)
     return Archived(files, rows, lost)
 
@@ -86,9 +89,8 @@ def _by_hour(log: Iterator[Message]) -> Iterator[list[Message]]:
             yield batch
 
 
-def _write(location: Location, topic: str, first: int, batch: list[Message]) -> int:
+def _write(location: Location, topic: str, first: int, batch: list[Message], *, hour_ms: int) -> int:
     """Write one file; returns the offset at which the partition's next one begins."""
-    hour_ms = batch[0].timestamp()[1] // HOUR_MS * HOUR_MS
     file = ArchiveFile(
         partition=batch[0].partition() or 0, first=first, next=(batch[-1].offset() or 0) + 1, hour_ms=hour_ms
     )

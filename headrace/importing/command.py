@@ -20,7 +20,7 @@ from headrace.importing.files import find_files
 from headrace.importing.items import ItemRows
 from headrace.importing.mapping import parse_mapping
 from headrace.importing.records import RowMaker
-from headrace.importing.run import FileImport, Outcome, import_file
+from headrace.importing.run import FileImport, ImportCounts, import_file
 from headrace.lang.plan.clean_topic import clean_topic
 from headrace.lang.plan.source import Source
 from headrace.lang.planner.load import load_plan
@@ -30,8 +30,8 @@ from headrace.run_command import say
 from headrace.schemas.defaults import LIVE_MODEL
 from headrace.schemas.topics import EVENTS, prefixed
 from headrace.stack.jobs import ingest_job
+from headrace.store.consumer_pace import ConsumerPace, Stalled
 from headrace.store.lag import ConsumerGroup, consumer_groups
-from headrace.store.pace import Pace, Stalled
 from headrace.store.resumable_writer import ResumableWriter, Superseded
 
 AHEAD = 50_000
@@ -68,38 +68,38 @@ def import_files(
     pace = None if source is None else _pace(endpoints, source, ahead=ahead)
     refused_rows = layout.home / "imports" / f"{into}.refused.jsonl"
     try:
-        outcome = _write(
-            opened, endpoints.bootstrap, maker.topic, limits=Limits(pace, per_s), refused_rows=refused_rows
-        )
+        counts = _write(opened, endpoints.bootstrap, maker.topic, limits=Limits(pace, per_s), refused_rows=refused_rows)
     except Stalled as error:
         message = f"{error}; the same command continues"
         raise EnvironmentProblem(message) from error
     except Superseded as error:
         raise Busy(str(error)) from error
-    _report(outcome, maker.topic, str(refused_rows))
+    _report(counts, maker.topic, str(refused_rows))
 
 
 class Limits(Struct, frozen=True):
     """How fast to write: as the jobs read, and at most some rows per second; None and 0 for no limit."""
 
-    pace: Pace | None
+    pace: ConsumerPace | None
     per_s: float
 
 
-def _write(files: Sequence[FileImport], bootstrap: str, topic: str, *, limits: Limits, refused_rows: Path) -> Outcome:
+def _write(
+    files: Sequence[FileImport], bootstrap: str, topic: str, *, limits: Limits, refused_rows: Path
+) -> ImportCounts:
     """Write all files, and wait until the jobs have read them."""
-    outcome = Outcome()
+    counts = ImportCounts()
     with progress() as bar:
         for each in files:
             limiter = _Limiter(bar, bar.add_task(each.file.name, total=each.rows), limits)
-            with closing(ResumableWriter(bootstrap, f"import-{topic}-{each.file.fingerprint}")) as writer:
+            with closing(ResumableWriter(bootstrap, f"import-{topic}-{each.name}")) as writer:
                 import_file(
-                    each, writer, outcome, topic=topic, refused_rows=refused_rows, before_each=limiter.before_each
+                    each, writer, counts, topic=topic, refused_rows=refused_rows, before_each=limiter.before_each
                 )
     if limits.pace:
         say("written; waiting until the jobs have read it")
         limits.pace.drain()
-    return outcome
+    return counts
 
 
 def _source(into: str) -> Source | None:
@@ -118,7 +118,7 @@ def _source(into: str) -> Source | None:
         raise UsageProblem(message) from error
 
 
-def _pace(endpoints: Endpoints, source: Source, *, ahead: int) -> Pace:
+def _pace(endpoints: Endpoints, source: Source, *, ahead: int) -> ConsumerPace:
     """The jobs between the source's topic and Redis, in their order."""
     ingest, features = ingest_job(source), shared_job(source)
     clean = re.escape(clean_topic(source))
@@ -137,7 +137,7 @@ def _pace(endpoints: Endpoints, source: Source, *, ahead: int) -> Pace:
             raise EnvironmentProblem(message) from error
         groups |= {name: group for name, group in found.items() if name == "loader"}
         client.close()
-    return Pace(endpoints.bootstrap, ingest, groups, most_behind=ahead)
+    return ConsumerPace(endpoints.bootstrap, ingest, groups, most_behind=ahead)
 
 
 class _Limiter:
@@ -156,11 +156,11 @@ class _Limiter:
             time.sleep(early_s)
 
 
-def _report(outcome: Outcome, topic: str, refused_rows: str) -> None:
-    refused = outcome.refused.total()
-    say(f"{outcome.written} rows written to {topic}" + (f", {outcome.before} were before" if outcome.before else ""))
+def _report(counts: ImportCounts, topic: str, refused_rows: str) -> None:
+    refused = counts.refused.total()
+    say(f"{counts.written} rows written to {topic}" + (f", {counts.before} were before" if counts.before else ""))
     if refused:
-        reasons = ", ".join(f"{count} {code}" for code, count in outcome.refused.most_common())
+        reasons = ", ".join(f"{count} {code}" for code, count in counts.refused.most_common())
         say(f"{refused} rows refused ({reasons}); they are in {refused_rows}:")
-        for each in outcome.quoted:
+        for each in counts.quoted:
             say(f"  {escape(str(each))}")

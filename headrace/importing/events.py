@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from headrace.importing.cells import Kind
+from headrace.importing.cells import ColumnKind
 from headrace.importing.records import RefusedRow, Target
 from headrace.lang.expressions.tree import ColumnType
 from headrace.lang.plan.clean_topic import RECEIVED_AT
@@ -13,7 +13,7 @@ from headrace.lang.plan.source import Source
 from headrace.store.resumable_writer import OutgoingRecord
 from headrace.udfs.decode import EventDecoder, Refused
 
-_KINDS: dict[ColumnType, Kind] = {
+_KINDS: dict[ColumnType, ColumnKind] = {
     "STRING": "text",
     "BIGINT": "whole",
     "INT": "whole",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import accumulate
 from pathlib import PurePosixPath
+from typing import TypeAlias
 
 import pyarrow as pa
 from msgspec import Struct
@@ -12,6 +13,7 @@ from pyarrow import csv, fs, parquet
 
 from headrace.errors import UsageProblem
 from headrace.locations import parse_location
+from headrace.reading.contents import encoding_of, refuse_other_formats
 from headrace.reading.dialect import detect_rows
 from headrace.reading.rows import split_lines
 
@@ -19,10 +21,10 @@ ROWS = 2_000
 """Of a batch."""
 _EDGE_BYTES = 1 << 16
 _CSV_BLOCK_BYTES = 1 << 20
-_PARQUET, _GZIP, _UTF_16 = b"PAR1", b"\x1f\x8b", (b"\xff\xfe", b"\xfe\xff")
-_HIDDEN = (".", "_")  # _SUCCESS, .crc and their like, which jobs leave in folders
-Skipped = Callable[[str, str], None]
-"""Called with a line that has another number of fields than the header, and why it is skipped."""
+_PARQUET, _GZIP = b"PAR1", b"\x1f\x8b"
+_HIDDEN = (".", "_")  # _SUCCESS, _temporary, .crc: what jobs leave in folders
+Skipped: TypeAlias = Callable[[str, str, int], None]
+"""Called with a line that has another number of fields than the header, why it is skipped, and the rows before it."""
 
 
 class DataFile(Struct, frozen=True, kw_only=True):
@@ -56,7 +58,7 @@ def _at(location: str) -> Iterator[DataFile]:
             message = f"there is no file or folder {location}"
             raise UsageProblem(message)
         infos = found.files() if info.type == fs.FileType.Directory else [info]
-        files = [each for each in infos if each.size and not each.base_name.startswith(_HIDDEN)]
+        files = [each for each in infos if each.size and not _is_hidden(each.path.removeprefix(path))]
         if not files:
             message = f"{location} holds no file with content; name CSV or Parquet files, or a folder of them"
             raise UsageProblem(message)
@@ -70,6 +72,11 @@ def _at(location: str) -> Iterator[DataFile]:
     except OSError as error:
         message = f"{location} cannot be read: {error}"
         raise UsageProblem(message) from error
+
+
+def _is_hidden(below: str) -> bool:
+    """Whether a file, or a folder that it is in, is hidden: by its path below the location."""
+    return any(part.startswith(_HIDDEN) for part in below.split("/") if part)
 
 
 def _fingerprint(filesystem: fs.FileSystem, path: str, size: int) -> str:
@@ -103,24 +110,30 @@ def open_table(file: DataFile) -> Table:
     try:
         with file.filesystem.open_input_file(file.path) as opened:
             head = opened.read(_EDGE_BYTES)
-        return _parquet(file) if head.startswith(_PARQUET) else _delimited(file, head)
+        table = _parquet(file) if head.startswith(_PARQUET) else _delimited(file, gzipped=head.startswith(_GZIP))
     except (pa.ArrowException, OSError, ValueError) as error:
         message = f"{file.path} cannot be read: {error}; CSV or Parquet is expected: is the file complete?"
         raise UsageProblem(message) from error
+    if twice := next((name for name in table.names if table.names.count(name) > 1), None):
+        message = f"{file.path} has {table.names.count(twice)} columns named {twice!r}: rename all but one"
+        raise UsageProblem(message)
+    return table
 
 
 def _parquet(file: DataFile) -> Table:
-    opened = parquet.ParquetFile(file.filesystem.open_input_file(file.path))
+    with parquet.ParquetFile(file.filesystem.open_input_file(file.path)) as opened:
+        counts = [opened.metadata.row_group(number).num_rows for number in range(opened.num_row_groups)]
+        names = opened.schema_arrow.names
 
     def batches(columns: list[str], first: int, _: Skipped) -> Iterator[pa.RecordBatch]:
-        counts = (opened.metadata.row_group(number).num_rows for number in range(opened.num_row_groups))
         ends = [*accumulate(counts)]
         done = bisect_right(ends, first)  # row groups that lie before the first row
-        groups = [*range(done, len(ends))]
         skip = first - (ends[done - 1] if done else 0)
-        yield from _after(opened.iter_batches(ROWS, row_groups=groups, columns=columns), skip)
+        with parquet.ParquetFile(file.filesystem.open_input_file(file.path)) as opened:
+            groups = [*range(done, len(ends))]
+            yield from _after(opened.iter_batches(ROWS, row_groups=groups, columns=columns), skip)
 
-    return Table(names=opened.schema_arrow.names, rows=opened.metadata.num_rows, batches=batches)
+    return Table(names=names, rows=sum(counts), batches=batches)
 
 
 def _after(batches: Iterator[pa.RecordBatch], skip: int) -> Iterator[pa.RecordBatch]:
@@ -132,41 +145,50 @@ def _after(batches: Iterator[pa.RecordBatch], skip: int) -> Iterator[pa.RecordBa
             yield rest.slice(start, ROWS)
 
 
-def _delimited(file: DataFile, head: bytes) -> Table:
-    gzipped = head.startswith(_GZIP)
-    with file.filesystem.open_input_stream(file.path, compression="gzip" if gzipped else None) as stream:
+def _delimited(file: DataFile, *, gzipped: bool) -> Table:
+    compression = "gzip" if gzipped else None
+    with file.filesystem.open_input_stream(file.path, compression=compression) as stream:
         head = stream.read(_EDGE_BYTES)
-    encoding = "utf-16" if head.startswith(_UTF_16) else "utf-8"
-    lines = split_lines(head.decode(encoding, errors="replace").removeprefix("\ufeff"))
+    encoding = encoding_of(head)
+    text = head.decode(encoding, errors="replace").removeprefix("\ufeff")
+    refuse_other_formats(file.path, head, text)
+    lines = split_lines(text)
     lines = lines[:-1] if len(head) == _EDGE_BYTES and len(lines) > 1 else lines  # the last one may be cut
     found, dialect = detect_rows(lines, ())
     if not found.rows or len(dialect.separator) > 1:
         message = f"its columns are separated by {dialect.separator!r}; write them with a comma, a tab or ; between"
         raise ValueError(message)
     names = [name.strip() for name in found.rows[0].fields]
-    quote = dialect.quoting != "none" and '"'
+    # A writer that quotes only where it must may not have done so yet. Stray quotes show that quotes are letters.
+    quoted = dialect.quoting != "none" or '"' not in text
+    parse = csv.ParseOptions(
+        delimiter=dialect.separator,
+        quote_char='"' if quoted else False,
+        double_quote=dialect.quoting != "backslash",
+        escape_char="\\" if dialect.quoting == "backslash" else False,
+        newlines_in_values=quoted,
+    )
+    read = csv.ReadOptions(
+        use_threads=False, block_size=_CSV_BLOCK_BYTES, column_names=names, skip_rows=1, encoding=encoding
+    )
 
     def batches(columns: list[str], first: int, skipped: Skipped) -> Iterator[pa.RecordBatch]:
-        def leave_out(row: csv.InvalidRow) -> str:
-            skipped(row.text, f"{row.actual_columns} fields, {row.expected_columns} in the header")
-            return "skip"
-
-        with file.filesystem.open_input_stream(file.path, compression="gzip" if gzipped else None) as stream:
-            reader = csv.open_csv(
-                stream,
-                csv.ReadOptions(
-                    use_threads=False, block_size=_CSV_BLOCK_BYTES, column_names=names, skip_rows=1, encoding=encoding
-                ),
-                csv.ParseOptions(
-                    delimiter=dialect.separator,
-                    quote_char=quote,
-                    double_quote=dialect.quoting != "backslash",
-                    escape_char="\\" if dialect.quoting == "backslash" else False,
-                    newlines_in_values=bool(quote),
-                    invalid_row_handler=leave_out,
-                ),
-                csv.ConvertOptions(include_columns=columns, column_types=dict.fromkeys(columns, pa.binary())),
-            )
-            yield from _after(iter(reader), first)
+        parse.invalid_row_handler = _InvalidRows(skipped)
+        convert = csv.ConvertOptions(include_columns=columns, column_types=dict.fromkeys(columns, pa.binary()))
+        with file.filesystem.open_input_stream(file.path, compression=compression) as stream:
+            yield from _after(iter(csv.open_csv(stream, read, parse, convert)), first)
 
     return Table(names=names, rows=None, batches=batches)
+
+
+class _InvalidRows:
+    """Reports rows with another number of fields than the header, and skips them."""
+
+    def __init__(self, skipped: Skipped) -> None:
+        self._skipped, self._count = skipped, 0
+
+    def __call__(self, row: csv.InvalidRow) -> str:
+        rows_before = (row.number or 2) - 2 - self._count  # the header is row 1
+        self._count += 1
+        self._skipped(row.text, f"{row.actual_columns} fields, {row.expected_columns} in the header", rows_before)
+        return "skip"

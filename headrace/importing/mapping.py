@@ -2,26 +2,33 @@
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from hashlib import blake2b
 
 from msgspec import Struct
 
 from headrace.errors import UsageProblem
 
 
-class Mapping(Struct, frozen=True):
+class ColumnMapping(Struct, frozen=True):
     """Columns of a file and constants, by the column that they become; `context.country` is an entry of a map."""
 
     columns: dict[str, str]
     constants: dict[str, str]
 
+    @property
+    def fingerprint(self) -> str:
+        """A hash: the same file with another mapping is another import."""
+        ordered = [sorted(self.columns.items()), sorted(self.constants.items())]
+        return blake2b(repr(ordered).encode(), digest_size=4).hexdigest()
 
-def parse_mapping(columns: str, constants: Sequence[str]) -> Mapping:
+
+def parse_mapping(columns: str, constants: Sequence[str]) -> ColumnMapping:
     """Parse `user_id=customer,item_id=sku`, and constants such as `event_type=click`, one each.
 
     Raises:
         UsageProblem: a part is not `column=…`, or a column is named twice.
     """
-    found = Mapping(_pairs("--map", columns.split(",") if columns else ()), _pairs("--set", constants))
+    found = ColumnMapping(_pairs("--map", columns.split(",") if columns else ()), _pairs("--set", constants))
     if both := sorted(found.columns.keys() & found.constants.keys()):
         message = f"{', '.join(both)} is in --map and in --set; name it in one of them"
         raise UsageProblem(message)
@@ -42,8 +49,8 @@ def _pairs(option: str, parts: Sequence[str]) -> dict[str, str]:
 
 
 def resolve(
-    mapping: Mapping, *, names: Sequence[str], targets: Sequence[str], maps: Sequence[str], file: str
-) -> Mapping:
+    mapping: ColumnMapping, *, names: Sequence[str], targets: Sequence[str], maps: Sequence[str], file: str
+) -> ColumnMapping:
     """Complete a mapping for one file: a column that nothing is named for comes from the column of the same name.
 
     Args:
@@ -64,7 +71,7 @@ def resolve(
         raise UsageProblem("; ".join(problems))
     given = {*mapping.columns, *mapping.constants}
     equal = {name: name for name in targets if name in names and name not in given}
-    return Mapping({**equal, **mapping.columns}, mapping.constants)
+    return ColumnMapping({**equal, **mapping.columns}, mapping.constants)
 
 
 def _is_target(name: str, targets: Sequence[str], maps: Sequence[str]) -> bool:

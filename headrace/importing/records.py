@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from headrace.importing.cells import Kind
+from headrace.importing.cells import ColumnKind
 from headrace.store.resumable_writer import OutgoingRecord
 
 
@@ -17,7 +17,7 @@ class Target(Struct, frozen=True, kw_only=True):
     """A column that rows can fill. A map has entries, which a file's columns can fill one by one."""
 
     name: str
-    kind: Kind
+    kind: ColumnKind
     required: bool = False
 
 

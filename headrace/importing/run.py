@@ -1,5 +1,6 @@
 """The import of one file: rows to records, checked, written and resumed; what is refused goes to a file."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -9,10 +10,10 @@ import msgspec
 from msgspec import Struct
 
 from headrace.errors import UsageProblem
-from headrace.importing.cells import ColumnReader, Kind, rows_of
-from headrace.importing.files import DataFile, Skipped, Table, open_table
-from headrace.importing.mapping import Mapping, resolve
+from headrace.importing.files import DataFile, Table, open_table
+from headrace.importing.mapping import ColumnMapping, resolve
 from headrace.importing.records import RefusedRow, RowMaker
+from headrace.importing.rows import Row, RowReader
 from headrace.store.resumable_writer import OutgoingRecord, ResumableWriter
 
 _QUOTED = 3
@@ -44,8 +45,8 @@ class Batch(Struct, frozen=True):
     rows: int
 
 
-class Outcome(Struct, kw_only=True):
-    """What became of the rows of all files. `before`: they had been imported by an earlier run."""
+class ImportCounts(Struct, kw_only=True):
+    """Rows of all files that were written, refused, or imported by an earlier run (`before`)."""
 
     before: int = 0
     written: int = 0
@@ -64,7 +65,7 @@ class Outcome(Struct, kw_only=True):
 class FileImport:
     """One file on its way into a topic."""
 
-    def __init__(self, file: DataFile, maker: RowMaker, mapping: Mapping) -> None:
+    def __init__(self, file: DataFile, maker: RowMaker, mapping: ColumnMapping) -> None:
         """Open the file and complete the mapping.
 
         Raises:
@@ -74,11 +75,17 @@ class FileImport:
         self._maker = maker
         self._table: Table = open_table(file)
         self._mapping = _resolve(mapping, self._table, maker, file.name)
+        self._rows = RowReader(self._table, self._mapping, {target.name: target.kind for target in maker.targets})
 
     @property
     def rows(self) -> int | None:
         """Number of rows; None before the file has been read."""
         return self._table.rows
+
+    @property
+    def name(self) -> str:
+        """The name under which the import is resumed: of the file's content and of its mapping."""
+        return f"{self.file.fingerprint}-{self._mapping.fingerprint}"
 
     def batches(self, first: int) -> Iterator[Batch]:
         """The rows from a number on, counted from 0, as batches of records.
@@ -88,16 +95,21 @@ class FileImport:
         """
         skipped: list[RefusedLine] = []
 
-        def skip(line: str, reason: str) -> None:
-            skipped.append(RefusedLine(self.file.name, None, f"fields: {reason}", {"line": line}))
+        def skip(line: str, reason: str, row: int) -> None:
+            if row >= first:
+                skipped.append(RefusedLine(self.file.name, None, f"fields: {reason}", {"line": line}))
 
         at = first
-        for rows in self._rows(first, skip):
-            batch = self._batch(rows, at)
-            at = batch.rows
-            batch.refused[:0], skipped[:] = skipped, []
-            yield batch
-        if skipped:
+        try:
+            for rows in self._rows.read(first, skip):
+                batch = self._batch(rows, at)
+                at = batch.rows
+                batch.refused[:0], skipped[:] = skipped, []
+                yield batch
+        except (OSError, ValueError) as error:  # pyarrow's errors are among them
+            message = f"{self.file.path} cannot be read: {error}; is the file complete?"
+            raise UsageProblem(message) from error
+        if skipped and at > first:
             yield Batch([], skipped, at)
 
     def check(self) -> None:
@@ -110,41 +122,24 @@ class FileImport:
         if first is None:
             message = f"{self.file.name} has no rows"
             raise UsageProblem(message)
-        if len(first.refused) > len(first.records):
-            number = len(first.refused) + len(first.records)
-            why = "; ".join(str(each) for each in first.refused[:_QUOTED])
-            message = f"{len(first.refused)} of the first {number} rows cannot be used: {why}. Is --map right?"
+        refused = [each for each in first.refused if each.row]
+        if len(refused) > len(first.records):
+            why = "; ".join(str(each) for each in refused[:_QUOTED])
+            message = f"{len(refused)} of the first {first.rows} rows cannot be used: {why}. Is --map right?"
             raise UsageProblem(message)
 
-    def _rows(self, first: int, skipped: Skipped) -> Iterator[list[dict[str, Any]]]:
-        kinds: dict[str, Kind] = {target.name: target.kind for target in self._maker.targets}
-        names, sources = [*self._mapping.columns], [*dict.fromkeys(self._mapping.columns.values())]
-        readers = [ColumnReader(source, kinds.get(name, "text")) for name, source in self._mapping.columns.items()]
-        try:
-            for batch in self._table.batches(sources, first, skipped):
-                columns = [
-                    reader.read(batch.column(source))
-                    for reader, source in zip(readers, self._mapping.columns.values(), strict=True)
-                ]
-                yield rows_of(names, columns)
-        except (OSError, ValueError) as error:  # pyarrow's errors are among them
-            message = f"{self.file.path} cannot be read: {error}; is the file complete?"
-            raise UsageProblem(message) from error
-
-    def _batch(self, rows: Sequence[dict[str, Any]], first: int) -> Batch:
+    def _batch(self, rows: Sequence[Row], first: int) -> Batch:
         records: list[OutgoingRecord] = []
         refused: list[RefusedLine] = []
-        constants = rows_of([*self._mapping.constants], [[value] for value in self._mapping.constants.values()])
         for number, row in enumerate(rows, first):
-            values = {**constants[0], **row} if constants else row
             try:
-                records.append(self._maker.record(values, f"{self.file.fingerprint}-{number}"))
+                records.append(self._maker.record(row, f"{self.name}-{number}"))
             except RefusedRow as error:
-                refused.append(RefusedLine(self.file.name, number + 1, str(error), values))
+                refused.append(RefusedLine(self.file.name, number + 1, str(error), row))
         return Batch(records, refused, first + len(rows))
 
 
-def _resolve(mapping: Mapping, table: Table, maker: RowMaker, file: str) -> Mapping:
+def _resolve(mapping: ColumnMapping, table: Table, maker: RowMaker, file: str) -> ColumnMapping:
     targets = [target.name for target in maker.targets]
     maps = [target.name for target in maker.targets if target.kind == "map"]
     found = resolve(mapping, names=table.names, targets=targets, maps=maps, file=file)
@@ -162,7 +157,7 @@ def _resolve(mapping: Mapping, table: Table, maker: RowMaker, file: str) -> Mapp
 def import_file(
     opened: FileImport,
     writer: ResumableWriter,
-    outcome: Outcome,
+    counts: ImportCounts,
     *,
     topic: str,
     refused_rows: Path,
@@ -173,20 +168,20 @@ def import_file(
     Args:
         opened: the file.
         writer: of this file.
-        outcome: counts what becomes of the rows.
+        counts: counts what becomes of the rows.
         topic: the position is kept under its partition 0.
         refused_rows: the file to which refused rows are appended as JSON lines.
         before_each: called with the number of rows done before each batch; it may wait.
     """
     position = (topic, 0)
     first = writer.positions([position]).get(position, 0)
-    outcome.before += first
+    counts.before += first
     before_each(first)
     for batch in opened.batches(first):
         if batch.refused:
             _append(refused_rows, batch.refused)
         writer.write(batch.records, {position: batch.rows})
-        outcome.count(batch)
+        counts.count(batch)
         before_each(batch.rows)
 
 
@@ -194,4 +189,5 @@ def _append(path: Path, refused: Sequence[RefusedLine]) -> None:
     """Append lines before their rows are counted as done: after a failure some may be there twice, none is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
-        file.writelines(msgspec.json.encode(each, enc_hook=str) + b"\n" for each in refused)
+        # Python's encoder escapes what is not text: bytes that could not be decoded
+        file.writelines(json.dumps(msgspec.to_builtins(each), default=str).encode() + b"\n" for each in refused)

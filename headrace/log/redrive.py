@@ -15,6 +15,7 @@ from headrace.log.dead_letters import mark_of
 from headrace.log.received_at import with_received_at
 from headrace.schemas.dead_letter import DeadLetter
 from headrace.schemas.limits import RECORD_BYTES
+from headrace.schemas.times import now_ms
 from headrace.schemas.topics import DEAD_REDRIVEN
 from headrace.store.resumable_writer import RECORDS, OutgoingRecord, ResumableWriter
 
@@ -49,7 +50,8 @@ def redrive(bootstrap: str, letters: Iterable[DeadLetter], *, topics: Collection
     waiting = _sendable(letters, topics, found)
     with closing(ResumableWriter(bootstrap, "redrive")) as writer:
         while batch := list(islice(waiting, _MARKED)):
-            marks = [OutgoingRecord(topic=DEAD_REDRIVEN.name, key=mark_of(letter), value=None) for letter, _ in batch]
+            now = b"%d" % now_ms()
+            marks = [OutgoingRecord(topic=DEAD_REDRIVEN.name, key=mark_of(letter), value=now) for letter, _ in batch]
             writer.write([*(record for _, record in batch), *marks], {})
             found.sent.update(letter.topic for letter, _ in batch)
     return found

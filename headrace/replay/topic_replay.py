@@ -23,7 +23,7 @@ from headrace.log.received_at import with_received_at
 from headrace.log.topics import create_topics
 from headrace.replay.topic_range import TopicRange
 from headrace.schemas.times import now_ms
-from headrace.schemas.topics import EVENTS, LOG_RETENTION_MS, prefixed
+from headrace.schemas.topics import EVENTS, TOPICS, Topic, short_name
 from headrace.store.log import bounds
 from headrace.store.resumable_writer import RECORDS, OutgoingRecord, ResumableWriter
 from headrace.timestamps import utc
@@ -107,8 +107,7 @@ def open_range(bootstrap: str, request: ReplayRequest) -> tuple[RecordRange, str
         log = TopicRange(bootstrap, request.topic, **asked)
         early = "the log begins within this range: earlier records may have passed their retention (see --archive)"
         return log, early if log.cut_short and request.from_ms else ""
-    topic = request.topic.removeprefix(prefixed(""))
-    archived = ArchiveRange(parse_location(request.archive), topic, **asked)
+    archived = ArchiveRange(parse_location(request.archive), short_name(request.topic), **asked)
     early = f"the archive begins at {utc(archived.begins_ms)} (UTC)"
     return archived, early if request.from_ms and archived.begins_ms > request.from_ms else ""
 
@@ -126,22 +125,21 @@ def replay_topic(bootstrap: str, request: ReplayRequest, *, on_progress: Callabl
         Superseded: the same replay runs elsewhere. KafkaException: the broker does not answer.
     """
     found, late_begin = open_range(bootstrap, request)
-    _prepare_target(bootstrap, request, found.partitions)
     with closing(ResumableWriter(bootstrap, request.name)) as writer:
-        return _copy(found, request, writer, late_begin=late_begin, on_progress=on_progress)
+        done = _prepare_target(bootstrap, request, writer, partitions=found.partitions)
+        coverage = Coverage(resumed=len(done), missing=found.missing, late_begin=late_begin)
+        begun_s = time.monotonic()
+        for written in _copy(found.read(done), request, writer, coverage):
+            on_progress(written)
+            if request.per_s and (early_s := begun_s + written / request.per_s - time.monotonic()) > 0:
+                time.sleep(early_s)
+    return coverage
 
 
 def _copy(
-    found: RecordRange,
-    request: ReplayRequest,
-    writer: ResumableWriter,
-    *,
-    late_begin: str,
-    on_progress: Callable[[int], None],
-) -> Coverage:
-    done = {number: at for (_, number), at in writer.positions(_places(request.into, found.partitions)).items()}
-    coverage = Coverage(resumed=len(done), missing=found.missing, late_begin=late_begin)
-    records, begun_s = found.read(done), time.monotonic()
+    records: Iterator[LogRecord], request: ReplayRequest, writer: ResumableWriter, coverage: Coverage
+) -> Iterator[int]:
+    """Write the records; yields the number written after each transaction."""
     while batch := list(islice(records, RECORDS)):
         ends = {(request.into, record.partition): record.offset + 1 for record in batch}
         writer.write((_outgoing(record, request) for record in batch), ends)
@@ -150,41 +148,46 @@ def _copy(
         times = [record.appended_ms for record in batch]
         coverage.first_ms = min(times) if coverage.first_ms is None else min(coverage.first_ms, *times)
         coverage.last_ms = max(times) if coverage.last_ms is None else max(coverage.last_ms, *times)
-        written = coverage.records.total()
-        on_progress(written)
-        if request.per_s and (early_s := begun_s + written / request.per_s - time.monotonic()) > 0:
-            time.sleep(early_s)
-    return coverage
+        yield coverage.records.total()
 
 
-def _places(topic: str, partitions: int) -> list[tuple[str, int]]:
-    return [(topic, number) for number in range(partitions)]
-
-
-def _prepare_target(bootstrap: str, request: ReplayRequest, partitions: int) -> None:
-    """Create the topic if it does not exist.
+def _prepare_target(
+    bootstrap: str, request: ReplayRequest, writer: ResumableWriter, *, partitions: int
+) -> dict[int, int]:
+    """Create the topic if it does not exist; returns the offsets that an earlier run has reached, by partition.
 
     Raises:
-        UsageProblem: it is the topic that is read, or has another number of partitions.
+        UsageProblem: it is the topic that is read, or has fewer partitions.
     """
     present = bounds(bootstrap, request.into)
-    if request.into == request.topic and (not request.archive or any(end for _, end in present.values())):
+    if not present:
+        create_topics(bootstrap, [_target(request, partitions)])
+        return {}
+    done = {number: at for (_, number), at in writer.positions(present).items()}
+    has_records = any(end for _, end in present.values())
+    if request.into == request.topic and (not request.archive or (has_records and not done)):
         message = (
             f"--into is {request.into}, the topic itself: its readers would count every record twice; name another "
             "topic, or an archive and a topic that has never held a record"
         )
         raise UsageProblem(message)
-    if not present:
-        topic = msgspec.structs.replace(
-            EVENTS, name=request.into, partitions=partitions, retention_ms=LOG_RETENTION_MS, written_by="replay"
-        )
-        create_topics(bootstrap, [topic])
-    elif len(present) != partitions:
+    # empty partitions leave no file in an archive, so its topic may have had more
+    if len(present) < partitions or (len(present) > partitions and not request.archive):
         message = (
             f"{request.into} has {len(present)} partitions and {request.topic} {partitions}: the order within a "
             "partition would be lost; name a topic that does not exist yet, or one with as many"
         )
         raise UsageProblem(message)
+    return done
+
+
+def _target(request: ReplayRequest, partitions: int) -> Topic:
+    """The topic to create: as declared, if it is a topic of this environment, else like the one that is read."""
+    declared = {topic.name: topic for topic in TOPICS}
+    if request.into in declared:
+        return declared[request.into]
+    count = max(partitions, declared.get(request.topic, EVENTS).partitions) if request.archive else partitions
+    return msgspec.structs.replace(EVENTS, name=request.into, partitions=count, written_by="replay")
 
 
 def _outgoing(record: LogRecord, request: ReplayRequest) -> OutgoingRecord:

@@ -12,6 +12,7 @@ from headrace.layout import FEATURES, Layout
 from headrace.replay import command
 from headrace.replay.topic_replay import ReplayRequest, replay_topic
 from headrace.run_command import say
+from headrace.schemas.topics import full_name
 from headrace.serving.offline.log_writer import NotWritten
 from headrace.store.resumable_writer import Superseded
 from headrace.timestamps import parse_end, parse_time
@@ -47,13 +48,14 @@ def replay(
         raise UsageProblem(message)
     if file is not None:
         return _replay_recording(file, format, speed)
+    name = full_name(topic)
     request = ReplayRequest(
-        topic=topic,
+        topic=name,
         from_ms=parse_time(begin) if begin else 0,
         to_ms=parse_end(to) + 1 if to else None,
-        into=into or f"{topic}.replay",
+        into=into or f"{name}.replay",
         archive=archive,
-        raw=_is_raw(topic),
+        raw=_is_raw(name),
         per_s=per_s,
     )
     return _replay_topic(request)

@@ -64,7 +64,7 @@ def own_options(project: Path) -> dict[str, object]:
         return {}
     try:
         return msgspec.yaml.decode(path.read_bytes(), type=dict[str, str | int | float | bool])  # pyright: ignore
-    except msgspec.ValidationError as error:
+    except msgspec.DecodeError as error:
         message = f"{path} is not valid: {error}; write one Flink option per line, such as state.backend.type: rocksdb"
         raise UsageProblem(message) from error
 

@@ -12,10 +12,10 @@ from headrace.locations import Location, parse_location
 from headrace.log.sample_range import LogHistory, SampleHistory
 from headrace.schemas.samples import decode_sample
 from headrace.schemas.times import PLAUSIBLE_MS
-from headrace.schemas.topics import SAMPLES, prefixed
+from headrace.schemas.topics import SAMPLES, short_name
 from headrace.store.log import bounds
 
-_TOPIC = SAMPLES.name.removeprefix(prefixed(""))
+_TOPIC = short_name(SAMPLES.name)
 _COUNT = 1_000
 
 

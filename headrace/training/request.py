@@ -100,6 +100,7 @@ class TrainingRequest(Struct, frozen=True, kw_only=True):
             ("--from", self.from_ms, training.from_ms, _time),
             ("--to", self.to_ms, training.to_ms, _time),
             ("--half-life-days", self.half_life_days, training.half_life_days, _number),
+            ("--archive", self.archive or None, training.archive, str),
         ):
             if given is not None and given != started_with:
                 message = (

@@ -10,14 +10,14 @@ from headrace.connections.kafka_clients import producer
 from headrace.importing.events import EventRows
 from headrace.importing.files import find_files
 from headrace.importing.mapping import parse_mapping
-from headrace.importing.run import FileImport, Outcome, import_file
+from headrace.importing.run import FileImport, ImportCounts, import_file
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
 from headrace.schemas.topics import EVENTS, prefixed
 from headrace.stack import broker
+from headrace.store.consumer_pace import ConsumerPace, Stalled
 from headrace.store.lag import ConsumerGroup
 from headrace.store.log import read_values
-from headrace.store.pace import Pace, Stalled
 from headrace.store.resumable_writer import OutgoingRecord, ResumableWriter, Superseded
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
@@ -43,20 +43,20 @@ def clicks(folder: Path) -> FileImport:
     return FileImport(file, maker, parse_mapping("", ["event_type=click"]))
 
 
-def run(bootstrap: str, folder: Path, *, stop_after: int) -> Outcome:
+def run(bootstrap: str, folder: Path, *, stop_after: int) -> ImportCounts:
     """Import until a number of rows is written."""
 
     def before_each(rows: int) -> None:
         if rows >= stop_after:
             raise Interrupted
 
-    outcome = Outcome()
+    counts = ImportCounts()
     writer = ResumableWriter(bootstrap, "import-test")
     try:
         import_file(
             clicks(folder),
             writer,
-            outcome,
+            counts,
             topic=EVENTS.name,
             refused_rows=folder / "refused.jsonl",
             before_each=before_each,
@@ -65,7 +65,7 @@ def run(bootstrap: str, folder: Path, *, stop_after: int) -> Outcome:
         pass
     finally:
         writer.close()
-    return outcome
+    return counts
 
 
 def test_an_import_that_is_stopped_anywhere_writes_every_row_once(bootstrap: str, tmp_path: Path) -> None:
@@ -105,11 +105,11 @@ def test_a_second_import_of_the_same_file_stops_the_first(bootstrap: str) -> Non
 def test_an_import_waits_for_its_readers_and_says_so_if_they_stand_still(
     bootstrap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headrace.store.pace._STALLED_S", 2.0)
+    monkeypatch.setattr("headrace.store.consumer_pace._STALLED_S", 2.0)
     client = producer(bootstrap)
     client.produce(EVENTS.name, b"{}", b"u")
     client.flush()
     groups = {"ingest": ConsumerGroup(prefixed("nobody"), EVENTS.name), "features": ConsumerGroup("none", EVENTS.name)}
     with pytest.raises(Stalled, match=r"ingest is \d+ records behind and has read nothing"):
-        Pace(bootstrap, "ingest", groups, most_behind=0).wait()
-    Pace(bootstrap, "ingest", groups, most_behind=1_000_000).wait()
+        ConsumerPace(bootstrap, "ingest", groups, most_behind=0).wait()
+    ConsumerPace(bootstrap, "ingest", groups, most_behind=1_000_000).wait()

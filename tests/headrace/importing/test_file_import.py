@@ -18,7 +18,7 @@ from headrace.importing.files import ROWS, find_files
 from headrace.importing.items import ItemRows
 from headrace.importing.mapping import parse_mapping
 from headrace.importing.records import RowMaker
-from headrace.importing.run import FileImport, RefusedLine
+from headrace.importing.run import FileImport, RefusedLine, _append
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
 from headrace.schemas.catalogue import ITEM
@@ -146,15 +146,91 @@ def test_ids_with_gaps_stay_whole_and_rows_without_an_id_get_one_that_stays(tmp_
 
 
 def test_rows_that_cannot_be_used_are_reported_with_their_values(tmp_path: Path) -> None:
-    good = "u1,i1,1790000000\n"
-    bad = ["u1,i1,soon\n", ",i1,1790000000\n", "u1,1790000000\n", "u\xff,i1,1790000000\n"]
-    (tmp_path / "clicks").write_bytes(("user_id,item_id,occurred_at\n" + good * 5 + "".join(bad)).encode("latin-1"))
+    good = "u1,é,1790000000\n".encode()
+    bad = [b"u1,i1,soon\n", b",i1,1790000000\n", b"u1,1790000000\n", b"u\xff,i1,1790000000\n"]
+    (tmp_path / "clicks").write_bytes(b"user_id,item_id,occurred_at\n" + good * 5 + b"".join(bad))
     found = refused(opened(tmp_path / "clicks", columns=""))
+    _append(tmp_path / "refused.jsonl", found)
+    kept = [json.loads(line) for line in (tmp_path / "refused.jsonl").read_text().splitlines()]
+    assert [each["reason"] for each in kept] == [each.reason for each in found]
     reasons = [each.reason.split(":")[0] for each in found]
     assert sorted(reasons) == ["fields", "missing", "text", "type"]
     assert {each.row for each in found} == {None, 6, 7, 8}
     assert any(each.values.get("occurred_at") == "soon" for each in found)
     assert any(each.values == {"line": "u1,1790000000"} for each in found)
+
+
+def test_quotes_that_come_late_are_quotes(tmp_path: Path) -> None:
+    plain = "".join(f"u{number},i1,{T0 + number}\n" for number in range(6_000))
+    (tmp_path / "clicks").write_text("user_id,item_id,occurred_at\n" + plain + f'"u,1","i""2",{T0}\n')
+    last = events(opened(tmp_path / "clicks", columns=""))[-1]
+    assert (last["user_id"], last["item_id"]) == ("u,1", 'i"2')
+
+
+def test_dates_are_read_alike_wherever_an_import_continues(tmp_path: Path) -> None:
+    days = ["2/13/2026"] + ["3/4/2026"] * (2 * ROWS)
+    write_csv(tmp_path / "clicks", pa.table({"user_id": ["u"] * len(days), "occurred_at": days}))
+    found = opened(tmp_path / "clicks", columns="")
+    assert events(opened(tmp_path / "clicks", columns=""), ROWS) == events(found)[ROWS:]
+    assert events(found, ROWS)[0]["occurred_at"] == 1_772_582_400_000
+
+
+def test_a_column_of_times_may_begin_empty(tmp_path: Path) -> None:
+    days = [""] * (ROWS + 1) + ["13.02.2026"]
+    write_csv(tmp_path / "clicks", pa.table({"user_id": ["u"] * len(days), "occurred_at": days}))
+    assert [each["occurred_at"] for each in events(opened(tmp_path / "clicks", columns=""))] == [1_770_940_800_000]
+
+
+def test_constants_have_the_types_of_their_columns(tmp_path: Path) -> None:
+    write_csv(tmp_path / "clicks", clicks(2))
+    constants = ("event_type=dwell", "value=1.5", "position=3", "context.source=history")
+    (first, second) = events(opened(tmp_path / "clicks", constants=constants))
+    assert (first["value"], first["position"], first["context"]) == (1.5, 3, {"source": "history"})
+    assert second["context"] == {"source": "history", "country": "de, at"}
+
+
+def test_words_for_missing_values_and_infinities_are_no_values(tmp_path: Path) -> None:
+    (tmp_path / "clicks").write_text(
+        f"user_id,item_id,occurred_at,value\nNULL,i1,{T0},1\nu1,\\N,{T0},1\nu1,i1,{T0},inf\n"
+    )
+    found = opened(tmp_path / "clicks", columns="")
+    assert [each.get("item_id") for each in events(found)] == [None]
+    assert [each.reason.partition(":")[0] for each in refused(found)] == ["missing", "type"]
+
+
+def test_short_rows_are_reported_once_however_the_import_is_resumed(tmp_path: Path) -> None:
+    lines = [f"u1,i1,{T0 + number}" if number % 3 else "short" for number in range(3_000)]
+    (tmp_path / "clicks").write_text("\n".join(["user_id,item_id,occurred_at", *lines, "short", ""]))
+    found = opened(tmp_path / "clicks", columns="")
+    found.check()  # a third of short rows does not mean that the mapping is wrong
+    assert len(refused(found)) == 1_001
+    assert sum(len(batch.refused) for batch in found.batches(2_000)) == 0
+    assert sum(len(batch.refused) for batch in found.batches(1_000)) < 510
+
+
+def test_another_mapping_is_another_import(tmp_path: Path) -> None:
+    write_csv(tmp_path / "clicks", clicks(2))
+    first, second = opened(tmp_path / "clicks"), opened(tmp_path / "clicks", constants=("event_type=purchase",))
+    assert first.name == opened(tmp_path / "clicks").name
+    assert first.name != second.name
+
+
+@pytest.mark.parametrize("content", ['{"user_id": 1}\n', "PK\x03\x04 sheet", "a,a\n1,2\n"])
+def test_what_is_no_table_says_what_it_is(tmp_path: Path, content: str) -> None:
+    (tmp_path / "file").write_text(content)
+    with pytest.raises(UsageProblem, match=r"JSON|a zip archive|2 columns named 'a'"):
+        opened(tmp_path / "file")
+
+
+def test_a_folder_may_hold_more_files_than_a_process_may_open(tmp_path: Path) -> None:
+    for number in range(60):
+        write_parquet(tmp_path / f"{number}.parquet", clicks(1))
+    before = len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
+    maker = clickstream()
+    found = [FileImport(file, maker, parse_mapping(MAP, ["event_type=click"])) for file in find_files([str(tmp_path)])]
+    if before:
+        assert len(list(Path("/proc/self/fd").iterdir())) < before + 10
+    assert len(found) == 60
 
 
 def test_a_wrong_mapping_stops_before_anything_is_written(tmp_path: Path) -> None:
@@ -209,6 +285,8 @@ def test_a_folder_is_imported_by_name_without_the_marks_that_jobs_leave(tmp_path
         write_parquet(tmp_path / name, clicks(3))
     (tmp_path / "_SUCCESS").write_text("")
     (tmp_path / ".part.crc").write_text("x")
+    (tmp_path / "_temporary").mkdir()
+    write_parquet(tmp_path / "_temporary" / "c.parquet", clicks(3))
     assert [file.name for file in find_files([str(tmp_path)])] == ["a.parquet", "b.parquet"]
 
 

@@ -11,14 +11,14 @@ from headrace.store.log import LogReader
 _LOOK_S = 0.25
 _STALLED_S = 180.0  # longer than a job needs to start from a checkpoint
 _GROWTH = 1.5
-_MARKERS = 50  # at most so many transactions without a record at the end of a partition, about
+_MARKERS = 50  # up to about 50 transactions without a record may be at the end of a partition
 
 
 class Stalled(Exception):
     """A consumer has stopped reading."""
 
 
-class Pace:
+class ConsumerPace:
     """Waits until the first consumer group, and each other one that runs, is at most some records behind.
 
     A job commits at its checkpoints only, which may be half a minute apart. So a group may be behind by at least one
@@ -80,15 +80,18 @@ class Pace:
             return any(True for _ in reader.read_to_end(ends={number: ends[topic, number]}))
 
     def _wait_until_read(self, is_close: Callable[[str, Lag], bool]) -> None:
-        moved_s, committed = time.monotonic(), dict(self._committed)
+        moved_s: dict[str, float] = {}
+        committed: dict[str, int] = {}
         while True:
             behind = {name: lag for name, lag in self._look().items() if not is_close(name, lag)}
             if not behind:
                 return
-            if committed != self._committed:
-                moved_s, committed = time.monotonic(), dict(self._committed)
-            if time.monotonic() - moved_s > _STALLED_S:
-                seen = ", ".join(f"{name} is {lag.behind} records behind" for name, lag in behind.items())
+            now_s = time.monotonic()
+            for name, lag in behind.items():
+                if committed.get(name) != lag.committed:
+                    committed[name], moved_s[name] = lag.committed, now_s
+            if stalled := [name for name in behind if now_s - moved_s[name] > _STALLED_S]:
+                seen = ", ".join(f"{name} is {behind[name].behind} records behind" for name in stalled)
                 message = f"{seen} and has read nothing for {_STALLED_S:g} s; look at `headrace status`, then continue"
                 raise Stalled(message)
             time.sleep(_LOOK_S)
