@@ -12,6 +12,8 @@ from headrace.layout import REPOSITORY
 FOLDER = REPOSITORY / "benchmarks"
 BENCHMARKS = {
     "throughput": "events per second through ingest, four groups and the loader, against two Python loops",
+    "replay_next_to_live": "a log replayed from a time next to live traffic: equal values, and the p99 of reads",
+    "import_history": "ten million events imported from Parquet and killed once, then random reads against the oracle",
     "faults": "a million events with kills and a lost store, then random reads compared with the oracle",
     "groups": "events per second by the number of feature groups",
     "release": "promotions and rollbacks under 200 reads per second",

@@ -19,7 +19,6 @@ from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.features.verbs import app as features
 from headrace.keys.verbs import app as keys
 from headrace.layout import Layout, Pace, refuse_elsewhere
-from headrace.log.sample_verbs import app as samples
 from headrace.log.topic_verbs import app as topics
 from headrace.registry.verbs import app as models
 from headrace.run_command import run, say
@@ -38,14 +37,18 @@ app.command(features, name="features")
 app.command(jobs, name="jobs")
 app.command(keys, name="keys")
 app.command(models, name="models")
-app.command(samples, name="samples")
 app.command(topics, name="topics")
 app.command("headrace.connect:connect", name="connect", help="Try each connection of an environment.")
 app.command("headrace.evaluation.verbs:evaluate", name="evaluate", help="Evaluate the product on your log.")
 app.command(
     "headrace.evaluation.verbs:inspect", name="inspect", help="Report how a log is read, and what evaluates it."
 )
+app.command("headrace.importing.command:import_files", name="import", help="Write a history from files into the log.")
+app.command(
+    "headrace.replay.verb:replay", name="replay", help="Send a recorded log, or a topic's records of a time once more."
+)
 app.command("headrace.training.train:train", name="train", help="Train a new model from the samples on the log.")
+app.command("headrace.log.dead_verb:dead", name="dead", help="List dead letters, or send their records again.")
 app.command("headrace.log.explain:explain", name="explain", help="Show why a slate was made, and score it again.")
 
 
@@ -154,26 +157,6 @@ def tail(topic: str, *, count: int = 10, follow: bool = False, ticks: bool = Fal
 
 
 @app.command
-def dead(*, reason: str = "", topic: str = "", count: int = 20, by_reason: bool = False, json: bool = False) -> None:
-    """List dead letters, newest first: records that ingest or another consumer could not use.
-
-    Args:
-        reason: only those whose reason starts with this code.
-        topic: only records of this topic.
-        count: records to list.
-        by_reason: print counts by topic and reason instead.
-        json: print JSON.
-    """
-    from headrace.log import dead_letters
-
-    found = dead_letters.read(Layout.here().endpoints(), dead_letters.DeadLetterFilter(reason=reason, topic=topic))
-    if by_reason:
-        dead_letters.show_counts(found, as_json=json)
-    else:
-        dead_letters.show(found, count=count, as_json=json)
-
-
-@app.command
 def backfill(*, into_redis: Annotated[bool, cyclopts.Parameter(negative="")], group: list[str] | None = None) -> None:
     """Refill the store from the feature topics while the loader runs.
 
@@ -187,21 +170,6 @@ def backfill(*, into_redis: Annotated[bool, cyclopts.Parameter(negative="")], gr
         message = "backfill needs a target; write headrace backfill --into-redis"
         raise UsageProblem(message)
     refill.backfill(Layout.here(), groups=group or [], say=say)
-
-
-@app.command
-def replay(file: Path, *, format: str, speed: str = "max") -> None:
-    """Send a recorded log through the whole pipeline and wait until all of it has arrived.
-
-    Args:
-        file: the recording.
-        format: kuairand or movietweetings.
-        speed: recorded seconds to send per second, or max.
-    """
-    from headrace.replay import command as replay_command
-
-    with _write_errors_reported():
-        replay_command.run(Layout.here(), file, recording_format=format, speed=speed, say=say)
 
 
 @app.command(name="bench")

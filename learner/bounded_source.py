@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator
 
-from headrace.learner.source import Samples
+from headrace.learner.source import Source
 from headrace.learner.urgent_state import Row
 
 
 class BoundedSource:
     """Samples before offset `until`; `on_read` is called with the next offset after each sample."""
 
-    def __init__(self, samples: Samples, *, until: int, on_read: Callable[[int], None]) -> None:
+    def __init__(self, samples: Source, *, until: int, on_read: Callable[[int], None]) -> None:
         self._samples, self._until, self._on_read = samples, until, on_read
         self._ended = False
 

@@ -114,8 +114,8 @@ class Samples:
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             message = (
                 f"offset {self._offset} of {SAMPLES.name} is no longer on the log ({error}); "
-                "move the snapshots away to start again; if there is an archive, restore it to a new topic first: "
-                "`headrace samples restore --from FOLDER`"
+                "move the snapshots away to start again, or train a model from an archive: "
+                "`headrace train --archive FOLDER`"
             )
             raise SamplesGone(message)
         elif error.fatal():

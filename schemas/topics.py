@@ -42,6 +42,16 @@ class Topic(Struct, frozen=True, kw_only=True):
         }
 
 
+def full_name(name: str) -> str:
+    """A topic as it is called in this environment, given with or without the environment's prefix."""
+    return name if name.startswith(_PREFIX) else _PREFIX + name
+
+
+def short_name(name: str) -> str:
+    """A topic without the environment's prefix."""
+    return name.removeprefix(_PREFIX)
+
+
 def prefixed(name: str) -> str:
     """A topic, a consumer group or a transaction as it is called in this environment."""
     return _PREFIX + name
@@ -73,6 +83,16 @@ EVENTS_DEAD = Topic(
     retention_ms=30 * _DAY_MS,
     written_by="ingest, exactly once",
     read_by="operators",
+)
+DEAD_REDRIVEN = Topic(
+    name=prefixed("events.redriven"),
+    key="topic/partition/offset of the record that was refused",
+    value="the time at which it was sent again, ms; in the same transaction",
+    partitions=1,
+    retention_ms=-1,
+    cleanup="compact",
+    written_by="headrace dead --redrive",
+    read_by="headrace dead",
 )
 QUARANTINE = Topic(
     name=prefixed("quarantine"),
@@ -151,6 +171,7 @@ TOPICS: tuple[Topic, ...] = (
     EVENTS,
     EVENTS_CLEAN,
     EVENTS_DEAD,
+    DEAD_REDRIVEN,
     QUARANTINE,
     ITEMS,
     EXPOSURES,

@@ -44,17 +44,37 @@ def lags(admin: AdminClient, groups: Mapping[str, ConsumerGroup]) -> dict[str, L
     Raises:
         KafkaException: the broker does not answer.
     """
-    found: dict[str, Lag] = {}
-    for name, each in groups.items():
-        group = ConsumerGroupTopicPartitions(each.group)
-        asked = admin.list_consumer_group_offsets([group], request_timeout=_TIMEOUT_S)
-        partitions = asked[each.group].result().topic_partitions or []
-        committed = {(one.topic, one.partition): one.offset for one in partitions if one.offset >= 0}
-        begins = committed or _offsets(admin, _partitions(admin, each.topics), OffsetSpec.earliest())
-        ends = end_offsets(admin, begins)
-        behind = sum(max(ends.get(partition, 0) - offset, 0) for partition, offset in begins.items())
-        found[name] = Lag(behind, sum(committed.values()))
-    return found
+    return {name: _lag(positions(admin, group)) for name, group in groups.items()}
+
+
+class Position(Struct, frozen=True):
+    """How far a group has read a partition, and the partition's end.
+
+    `begin` is the committed offset, or where the partition begins if `committed` is -1.
+    """
+
+    committed: int
+    begin: int
+    end: int
+
+
+def positions(admin: AdminClient, group: ConsumerGroup) -> dict[tuple[str, int], Position]:
+    """The position of a group in each partition that it has committed; in all of its topics' if it has committed none.
+
+    Raises:
+        KafkaException: the broker does not answer.
+    """
+    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group.group)], request_timeout=_TIMEOUT_S)
+    partitions = asked[group.group].result().topic_partitions or []
+    committed = {(one.topic, one.partition): one.offset for one in partitions if one.offset >= 0}
+    begins = committed or _offsets(admin, _partitions(admin, group.topics), OffsetSpec.earliest())
+    ends = end_offsets(admin, begins)
+    return {each: Position(committed.get(each, -1), begins[each], ends.get(each, 0)) for each in begins}
+
+
+def _lag(found: Mapping[tuple[str, int], Position]) -> Lag:
+    behind = sum(max(each.end - each.begin, 0) for each in found.values())
+    return Lag(behind, sum(max(each.committed, 0) for each in found.values()))
 
 
 def end_offsets(admin: AdminClient, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:

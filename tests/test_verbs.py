@@ -12,7 +12,6 @@ import pytest
 from headrace.features import verbs as features
 from headrace.keys import verbs as keys
 from headrace.layout import FEATURES
-from headrace.log import sample_verbs as samples
 from headrace.log import topic_verbs as topics
 from headrace.registry import verbs as models
 from headrace.stack import job_verbs as jobs
@@ -27,7 +26,7 @@ def headrace(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "place", [place for app in (features, jobs, keys, models, samples, topics) for place, _ in app.VERBS.values()]
+    "place", [place for app in (features, jobs, keys, models, topics) for place, _ in app.VERBS.values()]
 )
 def test_a_verb_is_where_the_table_says(place: str) -> None:
     module, _, function = place.partition(":")

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from benchmarks.inputs.event_log import EventLog, Record
 from headrace.connections.kafka_clients import producer
@@ -10,7 +11,7 @@ from headrace.connections.redis_clients import connect
 from headrace.errors import EnvironmentProblem
 from headrace.lang.plan.plan import Plan
 from headrace.lang.planner.load import load_plan
-from headrace.layout import FEATURES, REPOSITORY, Endpoints, Layout, Pace
+from headrace.layout import FEATURES, PROJECT, REPOSITORY, Endpoints, Layout, Pace
 from headrace.schemas.topics import EVENT_PARTITIONS, EVENTS, ITEMS
 from headrace.stack import stack
 from headrace.stack.flink_rest import FlinkRest
@@ -86,9 +87,9 @@ def shipped_plan(*names: str) -> Plan:
 
 
 @contextlib.contextmanager
-def running_pipeline(plan: Plan, *, say: Say) -> Iterator[RunningPipeline]:
+def running_pipeline(plan: Plan, *, say: Say, project: Path = PROJECT) -> Iterator[RunningPipeline]:
     """A pipeline in `.headrace/bench` that computes these groups, on free ports; wiped before and after."""
-    layout = Layout(REPOSITORY / ".headrace" / "bench")
+    layout = Layout(REPOSITORY / ".headrace" / "bench", project=project)
     stack.stop(layout, wipe=True)
     try:
         endpoints = stack.start_engines(

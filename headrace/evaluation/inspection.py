@@ -9,9 +9,9 @@ from msgspec import Struct
 from headrace.console import screen
 from headrace.errors import UsageProblem
 from headrace.evaluation import log
-from headrace.evaluation.reading import summary, table
-from headrace.evaluation.reading.proposal import Proposal, propose
-from headrace.evaluation.reading.summary import Summary
+from headrace.reading import summary, table
+from headrace.reading.proposal import Proposal, propose
+from headrace.reading.summary import Summary
 
 
 class Inspection(Struct, frozen=True, kw_only=True):

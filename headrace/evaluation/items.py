@@ -6,9 +6,9 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from headrace.errors import UsageProblem
-from headrace.evaluation.reading import summary, table
-from headrace.evaluation.reading.cells import value_of
-from headrace.evaluation.reading.summary import Summary
+from headrace.reading import summary, table
+from headrace.reading.cells import value_of
+from headrace.reading.summary import Summary
 
 _WORDS = ("item", "title", "categories", "year")
 

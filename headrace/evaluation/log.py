@@ -10,12 +10,12 @@ from msgspec import Struct, structs
 
 from headrace.errors import UsageProblem
 from headrace.evaluation.items import ItemDetails
-from headrace.evaluation.reading import summary, table
-from headrace.evaluation.reading.cells import kind_of, value_of
-from headrace.evaluation.reading.ids import match_ids
-from headrace.evaluation.reading.summary import Summary
-from headrace.evaluation.reading.table import Table, UnusableRow
-from headrace.evaluation.reading.times import Clock, detect_clock
+from headrace.reading import summary, table
+from headrace.reading.cells import kind_of, value_of
+from headrace.reading.ids import match_ids
+from headrace.reading.summary import Summary
+from headrace.reading.table import Table, UnusableRow
+from headrace.reading.times import Clock, detect_clock
 from headrace.replay.recordings import Feedback, Recording, Visit, in_sessions
 from headrace.schemas.catalogue import Item
 from headrace.schemas.heads import SHIPPED_HEADS, Head

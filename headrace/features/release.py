@@ -1,6 +1,8 @@
 """Release feature versions: plan, apply, backfill, promote and retire, as `headrace features` does."""
 
 import time
+from collections.abc import Callable
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -21,6 +23,7 @@ from headrace.schemas.ranker_inputs import SHIPPED, Inputs
 from headrace.serving.feature_dependencies import missing_features
 from headrace.stack.flink_rest import FlinkRest
 from headrace.store.versions import LiveState, Version, Versions
+from headrace.timestamps import parse_time
 from headrace.wait import wait_until
 
 _RUNNING_S = 120.0
@@ -28,7 +31,8 @@ _FILLED_S = 24 * 3600.0
 _SAMPLE = 1_000  # owners compared before a promotion
 _DIFFERENT = 0.01  # share of them that may differ: traffic continues while they are read
 NOW = "now"
-_STARTS = ("new", "additive", "breaking")
+Reconcile: TypeAlias = Callable[[], None]
+_STARTS = ("new", "rebuilt", "additive", "breaking")
 
 
 class ReleasePlan(Struct, frozen=True, kw_only=True):
@@ -107,8 +111,18 @@ def _missing_problem(group: Group, inputs: Inputs) -> str:
     return f"{cause}\n  fix: keep it, or declare a model without it: model.toml"
 
 
+def _already_reconciled() -> None:
+    """The reconciler of a local stack submits jobs by itself."""
+
+
 def apply_release(
-    registry: Registry, rest: FlinkRest, release: ReleasePlan, *, why: str, since: str = NOW
+    registry: Registry,
+    rest: FlinkRest,
+    release: ReleasePlan,
+    *,
+    why: str,
+    since: str = NOW,
+    reconcile: Reconcile = _already_reconciled,
 ) -> list[Version]:
     """Start every version of a release plan alongside the live one, wait until its job runs, and update descriptions.
 
@@ -117,7 +131,8 @@ def apply_release(
         rest: the cluster that runs the jobs.
         release: the plan.
         why: reason, recorded with the decision.
-        since: how far back they read the log: a duration, `all`, or `now` for new events only.
+        since: from when they read the log: a duration, a time, `all`, or `now` for new events only.
+        reconcile: submits the jobs once the versions are recorded.
 
     Raises:
         UsageProblem: a version has been applied since the plan was made, or `since` is not valid.
@@ -132,18 +147,25 @@ def apply_release(
         registry.update_metadata(find_version(versions, group.title), group, why=why)
     from_ms = _from_ms(since, time.time_ns() // 1_000_000)
     started = [registry.apply(group, from_ms=from_ms, why=why) for group in release.groups]
+    reconcile()
     for version in started:
         _wait_for_job(rest, version)
     return started
 
 
 def _wait_for_job(rest: FlinkRest, version: Version) -> None:
-    hint = "Look at keeper.log and at Flink's web page."
+    hint = "Look at Flink's web page, and on a local stack at keeper.log."
     wait_until(lambda: rest.is_running(version.job), what=f"job {version.job}", deadline_s=_RUNNING_S, hint=hint)
 
 
 def backfill_version(
-    registry: Registry, rest: FlinkRest, endpoints: Endpoints, version: Version, *, since: str
+    registry: Registry,
+    rest: FlinkRest,
+    endpoints: Endpoints,
+    version: Version,
+    *,
+    since: str,
+    reconcile: Reconcile = _already_reconciled,
 ) -> Version:
     """Let a version read the log from further back, and wait until it has read all events up to now.
 
@@ -158,6 +180,7 @@ def backfill_version(
     from_ms = _from_ms(since, now_ms)
     if version.from_ms > from_ms:  # otherwise an interrupted backfill already reads from there: only watch it
         version = registry.fill(version.group, from_ms=from_ms, why=f"backfill since {since}")
+    reconcile()
     _wait_for_job(rest, version)
     _watch(endpoints, version, until_ms=now_ms)
     return version
@@ -183,11 +206,13 @@ def _from_ms(since: str, now_ms: int) -> int:
         return 1
     if since == NOW:
         return now_ms
-    duration = parse_duration(since)
-    if duration is None:
-        message = f"--since is {since!r}; write a duration such as 24h or '7 days', all, or now"
-        raise UsageProblem(message)
-    return now_ms - duration.length_ms
+    if duration := parse_duration(since):
+        return now_ms - duration.length_ms
+    try:
+        return parse_time(since)
+    except UsageProblem as error:
+        message = f"--since is {since!r}; write a duration such as 24h, a time such as 2026-11-22T03:00, all, or now"
+        raise UsageProblem(message) from error
 
 
 def find_version(versions: Versions, name: str) -> Version:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,23 +16,29 @@ from headrace.features.feature_files import inputs_in, plan_in
 from headrace.features.plan import PLAN_FILE
 from headrace.features.point_in_time import cases_from_log, store_as_of
 from headrace.features.release import ReleasePlan
-from headrace.layout import FEATURES, Endpoints, Layout, refuse_elsewhere
+from headrace.layout import FEATURES, Endpoints, Layout, configured_endpoints
 from headrace.log.feature_versions import Registry, remove_data
 from headrace.log.feature_versions import seed as register
 from headrace.serving.http import lookup
 from headrace.serving.http.problems import ProblemError
 from headrace.stack.flink_rest import FlinkRest
+from headrace.stack.session_cluster import reconcile_versions
 from headrace.store.reader import FeatureReader, FeatureStore
 from headrace.store.usage import measure_usage
 from headrace.wait import wait_until
 
-_NO_KEEPER = "the job of a version is submitted by the keeper of a stack on this machine"
 _FIRST_MS = 10**12  # September 2001: smaller numbers are seconds
 
 
 def _stack() -> tuple[Endpoints, Registry, FlinkRest]:
     endpoints = Layout.here().endpoints()
     return endpoints, Registry(endpoints, who="operator"), FlinkRest(endpoints.flink_url)
+
+
+def _reconcile_elsewhere(endpoints: Endpoints) -> None:
+    """Submit and cancel jobs on a stack that has no reconciler."""
+    if configured_endpoints():
+        reconcile_versions(endpoints)
 
 
 def seed(folder: Path = FEATURES, *, if_none: bool = False) -> None:
@@ -75,17 +82,19 @@ def apply(file: Path = PLAN_FILE, *, since: str = release.NOW, why: str = "appli
 
     Args:
         file: the plan that `plan` wrote.
-        since: how far back they read the log, such as 24h or all; now reads only new events.
+        since: from when they read the log: 24h, a time such as 2026-11-22T03:00, or all; now reads only new events.
         why: reason, recorded with the decision.
     """
-    refuse_elsewhere(_NO_KEEPER)
     try:
         wanted = msgspec.json.decode(file.read_bytes(), type=ReleasePlan)
     except (OSError, msgspec.DecodeError) as error:
         message = f"{file} is not a plan ({error}). Write one with `headrace features plan`."
         raise UsageProblem(message) from error
-    _, registry, rest = _stack()
-    for version in release.apply_release(registry, rest, wanted, why=why, since=since):
+    endpoints, registry, rest = _stack()
+    started = release.apply_release(
+        registry, rest, wanted, why=why, since=since, reconcile=partial(_reconcile_elsewhere, endpoints)
+    )
+    for version in started:
         sys.stdout.write(f"{version.name} runs as job {version.job} and reads the log since {since}\n")
     sys.stdout.writelines(f"{group.title} has its new description\n" for group in wanted.reworded)
 
@@ -95,12 +104,12 @@ def backfill(name: str, *, since: str = "all") -> None:
 
     Args:
         name: group@version, or group for its newest version.
-        since: how far back, such as 24h or '7 days'; all reads everything that the log still holds.
+        since: from when: 24h, '7 days', a time such as 2026-11-22T03:00; all reads everything that the log still holds.
     """
-    refuse_elsewhere(_NO_KEEPER)
     endpoints, registry, rest = _stack()
     version = release.find_version(registry.versions(), name)
-    release.backfill_version(registry, rest, endpoints, version, since=since)
+    reconcile = partial(_reconcile_elsewhere, endpoints)
+    release.backfill_version(registry, rest, endpoints, version, since=since, reconcile=reconcile)
     sys.stdout.write(f"{version.name} has read the log since {since}\n")
 
 
@@ -179,9 +188,10 @@ def retire(name: str) -> None:
     Args:
         name: group@version.
     """
-    _, registry, _ = _stack()
+    endpoints, registry, _ = _stack()
     version = release.find_version(registry.versions(), name)
     release.retire_version(registry, version)
+    _reconcile_elsewhere(endpoints)
     sys.stdout.write(f"{version.name} is retired\n")
 
 

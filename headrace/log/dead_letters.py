@@ -16,7 +16,7 @@ from headrace.layout import Endpoints
 from headrace.log.tail import text
 from headrace.schemas.avro import Unreadable
 from headrace.schemas.dead_letter import DEAD, DeadLetter
-from headrace.schemas.topics import EVENTS_DEAD, QUARANTINE
+from headrace.schemas.topics import DEAD_REDRIVEN, EVENTS_DEAD, QUARANTINE
 from headrace.store.log import read_to_end
 
 _SHOWN_CHARS = 200
@@ -57,22 +57,33 @@ def decode_dead_letters(log: Iterable[Message]) -> Iterator[DeadLetter]:
                 payload=message.value(),
                 at=0,
             )
-        key = message.key() or f"{dead_letter.topic}/{dead_letter.partition}/{dead_letter.offset}".encode()
+        key = message.key() or mark_of(dead_letter)
         if key not in seen:
             seen.add(key)
             yield dead_letter
 
 
 def read(endpoints: Endpoints, selected: DeadLetterFilter, *, last: int | None = None) -> Iterator[DeadLetter]:
-    """The dead letters of both topics, in log order; only from the newest `last` offsets of each partition, if given.
+    """The dead letters of both topics whose records were not sent again, in log order.
+
+    Args:
+        endpoints: the stack.
+        selected: which of them.
+        last: number of the newest offsets of each partition to read; None for all.
 
     Raises:
         KafkaException: the broker does not answer.
     """
+    redriven = {message.key() for message in read_to_end(endpoints.bootstrap, DEAD_REDRIVEN.name)}
     for topic in (EVENTS_DEAD, QUARANTINE):
-        yield from filter(
-            selected.matches, decode_dead_letters(read_to_end(endpoints.bootstrap, topic.name, last=last))
-        )
+        for letter in decode_dead_letters(read_to_end(endpoints.bootstrap, topic.name, last=last)):
+            if selected.matches(letter) and mark_of(letter) not in redriven:
+                yield letter
+
+
+def mark_of(letter: DeadLetter) -> bytes:
+    """The key under which the log says that the record of a letter was sent again."""
+    return f"{letter.topic}/{letter.partition}/{letter.offset}".encode()
 
 
 def newest(found: Iterable[DeadLetter], count: int) -> list[DeadLetter]:

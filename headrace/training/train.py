@@ -16,14 +16,14 @@ from headrace.learner.guard import GuardLimits
 from headrace.learner.publish import read_published_versions
 from headrace.learner.settings import LoopSettings
 from headrace.learner.snapshot import Snapshots, load
-from headrace.learner.source import Samples
 from headrace.log.decision import decide
 from headrace.log.sample_range import offset_at
 from headrace.schemas.version_policy import version_text
 from headrace.stack.model_settings import device, ranker
 from headrace.timestamps import utc
+from headrace.training.archived_samples import samples_of
 from headrace.training.lock import exclusive_lock
-from headrace.training.request import Training, parse_request, report, resume, start
+from headrace.training.request import Training, TrainingRequest, parse_request, report, resume, start
 from headrace.training.slots import limit_concurrency
 from headrace.training.time_window import check_window
 from headrace.training.triggers import Triggers
@@ -44,6 +44,7 @@ def train(
     if_events: int = 0,
     if_drift: int = 0,
     between: str | None = None,
+    archive: str = "",
 ) -> None:
     """Train a new model from the samples on the log, without touching live; then see `headrace models challenge`.
 
@@ -55,16 +56,21 @@ def train(
         to: use samples known before this time; default now.
         model: name of the new model; default ranker-<day of --to>.
         half_life_days: age that halves a sample's weight, default 30; inf gives all samples the same weight.
-        if_new: train only if this many new samples came since the last training, or another --if-… is met.
-        if_events: train only if this many events came since the last training, or another --if-… is met.
+        if_new: train only if this many samples came since the last training, or another --if-… is met.
+        if_events: the same for events.
         if_drift: the same for the count of halts, versions out of bounds and features that are shifted now.
         between: start only within these times of the day, UTC, such as 01:00-05:00.
+        archive: also use the samples of this archive (`headrace topics archive`).
     """
-    request = parse_request(begin, to, model=model, half_life_days=half_life_days)
+    request = parse_request(begin, to, model=model, half_life_days=half_life_days, archive=archive)
+    _train(request, Triggers(samples=if_new, events=if_events, drifts=if_drift), between=between)
+
+
+def _train(request: TrainingRequest, triggers: Triggers, *, between: str | None) -> None:
+    """Wait for a free slot, then start the training, or resume it."""
     layout = Layout.here()
     device()  # report a missing device or an invalid file before waiting for anything
     ranker(layout)
-    triggers = Triggers(samples=if_new, events=if_events, drifts=if_drift)
     endpoints, trainings = layout.endpoints(), layout.home / "trainings"
     check_window(between)
     offset_at(endpoints.bootstrap, 0)  # report a broker that is away before waiting for a slot
@@ -110,7 +116,7 @@ def _learn(layout: Layout, endpoints: Endpoints, training: Training) -> None:
     make_deterministic()
     with progress() as bar, log.open("a", encoding="utf-8") as file, redirect_stdout(file):
         task = bar.add_task(training.model, total=span.until - span.begin)
-        samples = Samples(endpoints.bootstrap, training.model)
+        samples = samples_of(endpoints.bootstrap, training.model, training.archive)
         stretch = BoundedSource(
             samples, until=span.until, on_read=lambda offset: bar.update(task, completed=offset - span.begin)
         )

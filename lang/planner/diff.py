@@ -8,16 +8,16 @@ from msgspec import Struct
 from headrace.lang.expressions.tree import columns_of
 from headrace.lang.plan.plan import OVER_ALL, Aggregate, Group
 
-Kind: TypeAlias = Literal["new", "cosmetic", "additive", "breaking", "unversioned", "removed"]
+Kind: TypeAlias = Literal["new", "cosmetic", "rebuilt", "additive", "breaking", "unversioned", "removed"]
 
 
 class Change(Struct, frozen=True, kw_only=True):
     """How a group in the files differs from the live one.
 
     Attributes:
-        kind: new; cosmetic (owner, description and limits only); additive (existing features keep their meaning);
-            breaking; unversioned: the meaning changed but the version did not (F115); removed: live, but no file
-            declares it.
+        kind: new; cosmetic (owner, description and limits only); rebuilt: the same meaning in another version, which
+            computes it again from the log; additive (existing features keep their meaning); breaking; unversioned: the
+            meaning changed but the version did not (F115); removed: live, but no file declares it.
         before: the live version, 0 if there is none.
         version: the version in the files, 0 if there is none.
         added, changed, removed: names of features.
@@ -93,7 +93,9 @@ def _kind(live: Group | None, wanted: Group | None, *, any_lost: bool) -> Kind |
     if wanted is None:
         return "removed"
     if meanings(live) == meanings(wanted):
-        return "cosmetic" if adopt_wording(live, wanted) != live or live.version != wanted.version else None
+        if live.version != wanted.version:
+            return "rebuilt"
+        return "cosmetic" if adopt_wording(live, wanted) != live else None
     if live.version == wanted.version:
         return "unversioned"
     return "breaking" if any_lost else "additive"

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -210,7 +211,7 @@ def test_commands_work_on_it(staging: Staging) -> None:
     status = staging.headrace("status")
     assert status.returncode == 0
     assert not any(secret in status.stdout + status.stderr for secret in SECRETS)
-    for command in (["up"], ["down", "--wipe"], ["keys", "list"], ["features", "apply"]):
+    for command in (["up"], ["down", "--wipe"], ["keys", "list"]):
         assert "HEADRACE_KAFKA_BOOTSTRAP_SERVERS is" in staging.headrace(*command).stderr
     longer = staging.headrace("connect", HEADRACE_KAFKA_JAVA_TRANSACTION_TIMEOUT_MS="1000000")
     assert "it allows transactions of 900 s, and the jobs ask for 1000 s" in longer.stdout
@@ -230,6 +231,42 @@ def test_no_secret_is_seen_in_processes_logs_or_jobs(staging: Staging) -> None:
     assert len(httpx.get(f"{rest}/jobs").json()["jobs"]) == len(JOBS)
     parts = [part for secret in SECRETS for part in secret.split("'")]  # SQL doubles an apostrophe
     assert not [text[:200] for text in seen for part in parts if len(part) > 2 and part in text]
+
+
+def test_a_version_is_released_on_it(staging: Staging) -> None:
+    """Runs after those that count jobs: one that was cancelled stays in Flink's list."""
+
+    def done(*arguments: str) -> str:
+        found = staging.headrace(*arguments)
+        assert found.returncode == 0, (arguments, found.stdout, found.stderr)
+        return found.stdout + found.stderr
+
+    edited = staging.folder / "edited"
+    shutil.copytree(FEATURES, edited)
+    group = edited / "user_engagement.sql"
+    group.write_text(group.read_text().replace("version 1", "version 2", 1))
+    assert "user_engagement 1 → 2, rebuilt" in done("features", "plan", str(edited))
+    assert "runs as job features-user_engagement-v2" in done("features", "apply", "--since", "all")
+    done("features", "backfill", "user_engagement@2")
+    # the user, and all users together
+    assert "2 alike, 0 unlike, 0 missing" in done("features", "diff", "user_engagement@1", "user_engagement@2")
+    assert "user_engagement@2 is live" in done("features", "promote", "user_engagement@2")
+    assert "user_engagement@1 is live" in done("features", "rollback", "user_engagement")
+    done("features", "retire", "user_engagement@2")
+    assert "user_engagement@2: " in done("features", "gc")
+
+
+def test_a_history_comes_in_and_topics_are_copied(staging: Staging) -> None:
+    at = now_ms() - 86_400_000
+    (staging.folder / "clicks.csv").write_text(f"user_id,item_id,event_type,occurred_at\nu9,i1,click,{at}\n")
+    found = staging.headrace("import", "events", "clicks.csv")
+    assert "1 rows written to shop.events" in found.stderr, found.stderr
+    assert "clicks_ever" in staging.headrace("features", "get", "user_engagement", "u9").stdout
+    archived = staging.headrace("topics", "archive", "archive", "shop.items")
+    assert "shop.items: 4 records in 1 files" in archived.stdout, archived.stderr
+    copied = staging.headrace("replay", "--topic", "shop.items", "--archive", "archive", "--into", "shop.items.again")
+    assert "4 records: 4 in partition 0" in copied.stderr, copied.stderr
+    assert staging.headrace("dead", "--redrive").returncode == 0
 
 
 @pytest.mark.parametrize("module", ["headrace.store.loader", "headrace.learner", "headrace.serving.feeder"])

@@ -13,6 +13,7 @@ from confluent_kafka import TopicPartition
 from msgspec import structs
 
 from benchmarks.harness.learners import Learners
+from headrace.archive.write import archive_topic
 from headrace.connections.kafka_clients import admin, producer
 from headrace.errors import Busy, EnvironmentProblem, UsageProblem
 from headrace.lang.planner.load import load_plan
@@ -22,6 +23,7 @@ from headrace.learner.cuts import Publication
 from headrace.learner.loop import Learner
 from headrace.learner.settings import LoopSettings
 from headrace.learner.snapshot import load
+from headrace.locations import parse_location
 from headrace.models.config import RankerConfig
 from headrace.models.fingerprint import fingerprint
 from headrace.registry import promotion
@@ -31,7 +33,7 @@ from headrace.schemas.control import Control, control_of
 from headrace.schemas.defaults import LIVE_MODEL
 from headrace.schemas.samples import Sample
 from headrace.schemas.shadows import Shadow
-from headrace.schemas.topics import CONTROL_TOPIC, EVENTS, SHADOWS
+from headrace.schemas.topics import CONTROL_TOPIC, EVENTS, SAMPLES, SHADOWS
 from headrace.schemas.version_policy import PROMOTE, TRAINED, VersionId, rollback_decision, version_text
 from headrace.serving.kafka.ticker import ticks
 from headrace.simulator.sample_stream import START_MS, WAIT_MS, stream
@@ -238,9 +240,33 @@ def same_tables(learners: Learners, *versions: tuple[str, VersionId]) -> bool:
     return len(prints) == 1
 
 
-def test_a_beginning_that_has_passed_its_retention_is_told(trained: Learners) -> None:
-    client = admin(trained.endpoints.bootstrap)
-    for future in client.delete_records([TopicPartition("samples", 0, 500)]).values():
+def test_an_archive_gives_the_samples_that_the_log_no_longer_holds(trained: Learners, tmp_path: Path) -> None:
+    folder = tmp_path / "archive"
+    assert archive_topic(trained.endpoints.bootstrap, SAMPLES.name, parse_location(str(folder))).rows >= len(ROWS)
+    forget(trained, before=STRETCH[len(STRETCH) // 2])
+    asked = ("--from", str(FROM_MS), "--to", str(TO_MS), "--half-life-days", "0.001", "--model", "old")
+    done = headrace(*asked)
+    assert done.returncode == 1
+    assert "an archive that holds them with --archive" in done.stderr
+    done = headrace(*asked, "--archive", str(folder))
+    assert done.returncode == 0, done.stderr
+    (record,) = (each for each in trained.decisions("old") if each.action == TRAINED)
+    assert record.arguments["samples"] == str(len(STRETCH))
+    assert trained.snapshots("old")[max(trained.manifests("old"))].hash == again_hash(trained)
+
+
+def again_hash(trained: Learners) -> object:
+    return trained.snapshots("again")[max(trained.manifests("again"))].hash
+
+
+def forget(learners: Learners, *, before: int) -> None:
+    """Delete the log's samples before an offset."""
+    client = admin(learners.endpoints.bootstrap)
+    for future in client.delete_records([TopicPartition(SAMPLES.name, 0, before)]).values():
         future.result()
+
+
+def test_a_beginning_that_has_passed_its_retention_is_told(trained: Learners) -> None:
+    forget(trained, before=500)
     with pytest.raises(UsageProblem, match="have passed their retention"):
         train.train(begin=str(START_MS), to=str(TO_MS), model="late")

@@ -12,9 +12,9 @@ from headrace.errors import UsageProblem
 from headrace.evaluation import items
 from headrace.evaluation.inspection import inspect
 from headrace.evaluation.log import parse_columns, read
-from headrace.evaluation.reading import table
-from headrace.evaluation.reading.ids import match_ids
 from headrace.layout import REPOSITORY
+from headrace.reading import table
+from headrace.reading.ids import match_ids
 from headrace.replay import recordings
 
 SIMPLE = "user=user,item=item,time=at"

@@ -9,11 +9,11 @@ from typing import Literal
 from msgspec import Struct
 
 from headrace.errors import UsageProblem
-from headrace.evaluation.reading import parquet
-from headrace.evaluation.reading.cells import is_number_or_date
-from headrace.evaluation.reading.contents import is_damaged, is_parquet, printable, read_contents
-from headrace.evaluation.reading.dialect import detect_rows
-from headrace.evaluation.reading.rows import Row, split_lines
+from headrace.reading import parquet
+from headrace.reading.cells import is_number_or_date
+from headrace.reading.contents import is_damaged, is_parquet, printable, read_contents
+from headrace.reading.dialect import detect_rows
+from headrace.reading.rows import Row, split_lines
 
 _SEPARATOR_LINE = re.compile("\ufeff?sep=(.+?)\r?\n")  # spreadsheets may write it as the first line
 

@@ -54,11 +54,26 @@ def read_contents(path: Path) -> Contents:
     except (OSError, EOFError, zlib.error) as error:
         message = f"{path} cannot be read: {error}; if it is gzipped, check with `gzip -t` that it is complete"
         raise UsageProblem(message) from error
+    _refuse_known(str(path), raw)
+    text, encoding = _decode(path, raw)
+    refuse_other_formats(str(path), raw, text)
+    return Contents(text=text, encoding=encoding, gzipped=gzipped)
+
+
+def _refuse_known(path: str, raw: bytes) -> None:
     for first, kind, fix in _UNREADABLE:
         if raw.startswith(first):
             message = f"{path} is {kind}; CSV, TSV or Parquet is expected: {fix}"
             raise UsageProblem(message)
-    text, encoding = _decode(path, raw)
+
+
+def refuse_other_formats(path: str, raw: bytes, text: str) -> None:
+    """Refuse what is not delimited text, by its first bytes and its text, which may be those of its beginning only.
+
+    Raises:
+        UsageProblem: it is empty, binary, or another format.
+    """
+    _refuse_known(path, raw)
     if not text.strip():
         message = f"{path} is empty; a header and rows are expected, or rows without a header and columns by number"
         raise UsageProblem(message)
@@ -68,7 +83,29 @@ def read_contents(path: Path) -> Contents:
     if text.count("\0") > len(text) // 100:
         message = f"{path} is not text: {text.count(chr(0))} of its {len(text)} characters are NUL; CSV is expected"
         raise UsageProblem(message)
-    return Contents(text=text, encoding=encoding, gzipped=gzipped)
+
+
+def encoding_of(head: bytes) -> str:
+    """The encoding of a text by its beginning, whose last character may be cut.
+
+    >>> [encoding_of(text.encode(name)) for text, name in (("caf\u00e9,", "utf-8"), ("caf\u00e9,", "cp1252"))]
+    ['utf-8', 'cp1252']
+    """
+    if head.startswith(_UTF_16):
+        return "utf-16"
+    text = head[: max(len(head) - 3, 1)].decode("utf-8-sig", errors="surrogateescape")
+    if not is_damaged([text]) or _has_utf_8(text):
+        return "utf-8"
+    try:
+        head.decode("cp1252")
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "cp1252"
+
+
+def _has_utf_8(text: str) -> bool:
+    """Whether a text with undecodable bytes also has characters outside ASCII that were decoded."""
+    return any("\x7f" < letter < "\ud800" or letter > "\udfff" for letter in text)
 
 
 def _decode(path: Path, raw: bytes) -> tuple[str, str]:
@@ -85,7 +122,7 @@ def _decode(path: Path, raw: bytes) -> tuple[str, str]:
         return raw.decode("utf-8-sig"), "utf-8"
     except UnicodeDecodeError:
         text = raw.decode("utf-8-sig", errors="surrogateescape")
-    if any("\x7f" < letter < "\ud800" or letter > "\udfff" for letter in text):
+    if _has_utf_8(text):
         return text, "utf-8"
     try:
         return raw.decode("cp1252"), "cp1252"

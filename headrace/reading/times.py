@@ -9,7 +9,7 @@ from itertools import product
 
 from msgspec import Struct
 
-from headrace.evaluation.reading.cells import kind_of
+from headrace.reading.cells import kind_of
 
 YEARS = (1980, 2100)  # a time outside these years is in another unit
 _FIRST_MS, _LAST_MS = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 1000 for year in YEARS)

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from headrace.evaluation.reading.cells import is_number_or_date
-from headrace.evaluation.reading.rows import Dialect, Quoting, Rows, split_rows
+from headrace.reading.cells import is_number_or_date
+from headrace.reading.rows import Dialect, Quoting, Rows, split_rows
 
 _STRONG = ("\t", "::", "||", "\x01")  # rarely part of ordinary text
 _USUAL = (";", ",", "|")

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from headrace.evaluation.reading.cells import is_number_or_date
+from headrace.reading.cells import is_number_or_date
 
 Quoting: TypeAlias = Literal["doubled", "spaced", "backslash", "none"]
 _MOSTLY = 0.9

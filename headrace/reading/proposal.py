@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from headrace.evaluation.reading.cells import value_of
-from headrace.evaluation.reading.table import Table
-from headrace.evaluation.reading.times import Clock, detect_clock
+from headrace.reading.cells import value_of
+from headrace.reading.table import Table
+from headrace.reading.times import Clock, detect_clock
 
 _SAMPLE = 5_000  # rows used
 _WORDS: dict[str, tuple[str, ...]] = {  # the likeliest first

@@ -18,9 +18,9 @@ from pyarrow import parquet
 from headrace.errors import UsageProblem
 from headrace.evaluation.inspection import inspect
 from headrace.evaluation.log import parse_columns, read
-from headrace.evaluation.reading import table
-from headrace.evaluation.reading.times import detect_clock
 from headrace.layout import REPOSITORY
+from headrace.reading import table
+from headrace.reading.times import detect_clock
 
 NAMES = ["user", "item", "at", "title"]
 MAPPING = "user=user,item=item,time=at"

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from headrace.evaluation.reading.cells import kind_of, value_of
-from headrace.evaluation.reading.ids import IdMatch
-from headrace.evaluation.reading.table import FileFormat, Table, UnusableRow
-from headrace.evaluation.reading.times import Clock
+from headrace.reading.cells import kind_of, value_of
+from headrace.reading.ids import IdMatch
+from headrace.reading.table import FileFormat, Table, UnusableRow
+from headrace.reading.times import Clock
 
 _MOSTLY = 0.9
 _DAY_MS = 86_400_000

@@ -1,0 +1,1 @@
+"""`headrace import`: events, items and other streams from CSV and Parquet files into the log."""

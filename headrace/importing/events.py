@@ -1,0 +1,58 @@
+"""Rows as events of a declared stream: the JSON that a client would have sent, received when they happened."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from headrace.importing.cells import ColumnKind
+from headrace.importing.records import RefusedRow, Target
+from headrace.lang.expressions.tree import ColumnType
+from headrace.lang.plan.clean_topic import RECEIVED_AT
+from headrace.lang.plan.source import Source
+from headrace.store.resumable_writer import OutgoingRecord
+from headrace.udfs.decode import EventDecoder, Refused
+
+_KINDS: dict[ColumnType, ColumnKind] = {
+    "STRING": "text",
+    "BIGINT": "whole",
+    "INT": "whole",
+    "DOUBLE": "number",
+    "BOOLEAN": "truth",
+    "MAP<STRING, STRING>": "map",
+}
+
+
+class EventRows:
+    """Makes raw events of one source, checked by ingest's own decoder."""
+
+    def __init__(self, source: Source) -> None:
+        times = (source.event_time, RECEIVED_AT)
+        self.topic = source.topic
+        self.targets = [
+            Target(
+                name=column.name,
+                kind="time" if column.name in times else _KINDS[column.type],
+                required=column.required and column.name != source.dedupe,
+            )
+            for column in source.columns
+        ]
+        self._source = source
+        self._decoder = EventDecoder(source)
+
+    def record(self, row: Mapping[str, Any], row_id: str) -> OutgoingRecord:
+        """The event of a row; without an id of its own it has `row_id`. Raises RefusedRow."""
+        happened_at = row.get(self._source.event_time)
+        event = {self._source.dedupe: row_id, RECEIVED_AT: happened_at, **row}
+        try:
+            payload = msgspec.json.encode(event)
+            checked = self._decoder.decode(payload, 0)
+        except Refused as refused:
+            raise RefusedRow(str(refused)) from refused
+        except UnicodeEncodeError as error:
+            message = "text: a value has bytes that are not UTF-8"
+            raise RefusedRow(message) from error
+        if checked.get("event_type", "").startswith("_"):
+            message = f"reserved: event types that begin with _ are reserved: {checked['event_type'][:60]!a}"
+            raise RefusedRow(message)
+        return OutgoingRecord(topic=self.topic, key=str(checked[self._source.key]).encode(), value=payload)
