@@ -164,7 +164,7 @@ def measure(history: int, *, rate_per_s: float, events_per_s: float, settle_s: f
 
 def _write_history(endpoints: Endpoints, count: int) -> int:
     """Write events of the last hour as a trusted producer; returns the time from which they are on the log."""
-    since_ms, writer = now_ms(), LogWriter(endpoints.bootstrap)
+    since_ms, writer = now_ms(), LogWriter(endpoints.bootstrap, load_plan(FEATURES).event_source)
     first_ms = since_ms - _HISTORY_MS
     for event in _events(0, count, first_ms=first_ms, span_ms=_HISTORY_MS, tag="history"):
         writer.write(event)

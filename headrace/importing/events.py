@@ -7,6 +7,7 @@ import msgspec
 
 from headrace.importing.cells import ColumnKind
 from headrace.importing.records import RefusedRow, Target
+from headrace.lang.events.ticks import is_tick
 from headrace.lang.expressions.tree import ColumnType
 from headrace.lang.plan.clean_topic import RECEIVED_AT
 from headrace.lang.plan.source import Source
@@ -52,7 +53,8 @@ class EventRows:
         except UnicodeEncodeError as error:
             message = "text: a value has bytes that are not UTF-8"
             raise RefusedRow(message) from error
-        if checked.get("event_type", "").startswith("_"):
-            message = f"reserved: event types that begin with _ are reserved: {checked['event_type'][:60]!a}"
+        if is_tick(checked, self._source):
+            kind = checked[self._source.roles.event_type]
+            message = f"reserved: event types that begin with _ are reserved: {kind[:60]!a}"
             raise RefusedRow(message)
         return OutgoingRecord(topic=self.topic, key=str(checked[self._source.key]).encode(), value=payload)

@@ -100,7 +100,6 @@ class TrainingRequest(Struct, frozen=True, kw_only=True):
             ("--from", self.from_ms, training.from_ms, _time),
             ("--to", self.to_ms, training.to_ms, _time),
             ("--half-life-days", self.half_life_days, training.half_life_days, _number),
-            ("--archive", self.archive or None, training.archive, str),
         ):
             if given is not None and given != started_with:
                 message = (
@@ -108,6 +107,12 @@ class TrainingRequest(Struct, frozen=True, kw_only=True):
                     f"{text(started_with)}: leave {option} out to resume it, or give another name with --model"
                 )
                 raise UsageProblem(message)
+        if self.archive and self.archive != training.archive:
+            message = (
+                f"--archive is {self.archive}, but the stopped training of {self.model} was started with "
+                f"{training.archive or 'none'}: leave it out to resume it, or give another name with --model"
+            )
+            raise UsageProblem(message)
 
 
 def parse_request(

@@ -73,7 +73,7 @@ def test_it_serves_learns_and_ranks(endpoints: Endpoints, project: Path) -> None
         labelled = give_feedback(api)
         wait(lambda: positives(endpoints) >= labelled, "the samples of the feedback", project)
         wait(lambda: slate(api, "r0").versions.model != "", "a slate that a model ranks", project)
-        learnt_from = max(sample.known_at for sample in samples(endpoints) if sample.click)
+        learnt_from = max(sample.known_at for sample in samples(endpoints) if sample.labels.get(OPENED))
         wait(lambda: api.list_models().history[0].to_ms >= learnt_from, "a version that learned it", project)
         ranked = slate(api, "r1")
         assert (ranked.degraded.level, ranked.degraded.reasons) == (0, [])
@@ -136,7 +136,7 @@ def samples(endpoints: Endpoints) -> list[Sample]:
 
 
 def positives(endpoints: Endpoints) -> set[tuple[str, int]]:
-    return {(sample.request_id, sample.position) for sample in samples(endpoints) if sample.click}
+    return {(sample.request_id, sample.position) for sample in samples(endpoints) if sample.labels.get(OPENED)}
 
 
 def wait(condition, what: str, project: Path) -> None:

@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from confluent_kafka import TopicPartition
 
-from headrace.connections.kafka_clients import producer
+from headrace.connections.kafka_clients import admin, producer
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints
 from headrace.log import dead_letters, redrive
@@ -97,10 +98,16 @@ def test_a_replay_into_its_own_topic_or_one_of_other_partitions_is_refused(endpo
 
 
 def test_a_range_that_the_log_no_longer_holds_is_said(endpoints: Endpoints) -> None:
-    append(endpoints.bootstrap, EVENTS_CLEAN.name, [b"x"] * 40)
-    coverage = run(endpoints, request("clean.again", topic=EVENTS_CLEAN.name, raw=False, from_ms=5))
-    assert coverage.records.total() == 40
-    assert coverage.late_begin == "", "the log begins at offset 0, so nothing has passed its retention"
+    append(endpoints.bootstrap, EVENTS_CLEAN.name, [b"x"] * 400)
+    whole = run(endpoints, request("clean.again", topic=EVENTS_CLEAN.name, raw=False, from_ms=5))
+    assert (whole.records.total(), whole.late_begin) == (400, "")
+    partition = max(whole.records)
+    client = admin(endpoints.bootstrap)
+    for future in client.delete_records([TopicPartition(EVENTS_CLEAN.name, partition, 7)]).values():
+        future.result()
+    cut = run(endpoints, request("clean.cut", topic=EVENTS_CLEAN.name, raw=False, from_ms=5))
+    assert cut.records.total() == 393
+    assert "the log begins within this range" in "\n".join(cut.lines())
 
 
 def letter(offset: int, payload: bytes | None, *, topic: str = EVENTS.name, reason: str = "range: x") -> bytes:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-OPENED, SOLVED = "click", "purchase"
+OPENED, SOLVED = "opened", "solved"
 """The event types that heads of the ranker learn."""
 ENTITY = {"article_reads": "article_id", "reader_visits": "reader_id", "reader_topics": "reader_id, category"}
 _GROUP = """FEATURE GROUP {name} (
@@ -41,6 +41,14 @@ MODEL = """ranked = ["article_reads.opened_24h"]
 [cross]
 "reader_topics.times_7d" = {shape = "log", scale = 0.5}
 "history.contains" = {shape = "plain", scale = 1.0}
+[heads.opened]
+events = ["opened"]
+event_weight = 3.0
+blend = 0.7
+[heads.solved]
+events = ["solved"]
+event_weight = 10.0
+blend = 0.3
 [reads]
 history = "reader_visits.opened"
 heat = "article_reads.heat"
