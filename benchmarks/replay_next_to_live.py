@@ -131,10 +131,8 @@ def measure(history: int, *, rate_per_s: float, events_per_s: float, settle_s: f
         endpoints = stack.up(layout, say=console.print, pace=Pace(), usual_ports=False)
         since_ms = _write_history(endpoints, history)
         names = {feature.name for feature in load_plan(FEATURES).group(GROUP).features}
-        readers, sender = (
-            ReadLoad(endpoints, {1: names}, rate_per_s=rate_per_s),
-            EventLoad(endpoints, rate_per_s=events_per_s),
-        )
+        readers = ReadLoad(endpoints, {1: names}, rate_per_s=rate_per_s)
+        sender = EventLoad(endpoints, rate_per_s=events_per_s)
         with readers, sender:
             time.sleep(settle_s)
             begun_s = time.monotonic()

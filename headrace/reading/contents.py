@@ -86,10 +86,10 @@ def refuse_other_formats(path: str, raw: bytes, text: str) -> None:
 
 
 def encoding_of(head: bytes) -> str:
-    """The encoding of a text by its beginning, whose last character may be cut.
+    r"""The encoding of a text by its beginning, whose last character may be cut.
 
-    >>> [encoding_of(text.encode(name)) for text, name in (("caf\u00e9,", "utf-8"), ("caf\u00e9,", "cp1252"))]
-    ['utf-8', 'cp1252']
+    >>> [encoding_of("caf\u00e9 and cr\u00eape".encode(name)) for name in ("utf-8", "cp1252", "utf-16")]
+    ['utf-8', 'cp1252', 'utf-16']
     """
     if head.startswith(_UTF_16):
         return "utf-16"

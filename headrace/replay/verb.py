@@ -48,14 +48,13 @@ def replay(
         raise UsageProblem(message)
     if file is not None:
         return _replay_recording(file, format, speed)
-    name = full_name(topic)
     request = ReplayRequest(
-        topic=name,
+        topic=full_name(topic),
         from_ms=parse_time(begin) if begin else 0,
         to_ms=parse_end(to) + 1 if to else None,
-        into=into or f"{name}.replay",
+        into=into or f"{full_name(topic)}.replay",
         archive=archive,
-        raw=_is_raw(name),
+        raw=_is_raw(full_name(topic)),
         per_s=per_s,
     )
     return _replay_topic(request)

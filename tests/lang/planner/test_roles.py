@@ -95,9 +95,9 @@ def test_a_boost_is_a_feature_of_the_candidate_by_the_source_s_names() -> None:
 
 def test_inputs_are_of_the_side_that_the_roles_say() -> None:
     plan = parse_plan(ARTICLES)
-    assert list(misplaced(plan, parse_model_file(MODEL))) == []
+    assert list(misplaced(plan, parse_model_file(MODEL).inputs)) == []
     wrong = MODEL.replace('"reader_visits.opened_24h" =', '"article_reads.heat" =')
-    assert list(misplaced(plan, parse_model_file(wrong))) == [
+    assert list(misplaced(plan, parse_model_file(wrong).inputs)) == [
         "article_reads.heat under [user], but its entity is article_id, not reader_id"
     ]
 

@@ -275,7 +275,7 @@ def test_a_source_with_names_of_its_own_serves_and_misses_nothing(tmp_path: Path
 def test_inputs_of_a_source_with_names_of_its_own() -> None:
     """By hand: two readers opened i3, one of them i9, which is of another category."""
     plan = parse_plan({name: text for name, text in ARTICLE_FILES.items() if name.endswith(".sql")})
-    inputs, items = parse_model_file(article_project.MODEL), worlds.items(12, 6)
+    inputs, items = parse_model_file(article_project.MODEL).inputs, worlds.items(12, 6)
     offline = OfflineFeatures(plan, items, inputs)
     opened = [("u1", "i3"), ("u2", "i3"), ("u1", "i9")]
     offline.add_events(
