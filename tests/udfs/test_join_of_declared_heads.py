@@ -52,9 +52,9 @@ def test_the_job_reads_the_events_of_the_declared_heads(tmp_path: Path) -> None:
 
     settings = JobSettings(bootstrap="b:1", features=tmp_path)
     source = load_plan(FEATURES).event_source
-    assert "event_type IN ('_bot', 'click', 'dwell', 'purchase')" in ddl(source, settings, heads_of(settings))[-1]
+    assert "`event_type` IN ('_bot', 'click', 'dwell', 'purchase')" in ddl(source, settings, heads_of(settings))[-1]
     (tmp_path / MODEL_FILE).write_text("[heads.liked]\nevents = [\"thumb's up\"]\nnegatives = ['hide']\nblend = 1")
-    assert "event_type IN ('_bot', 'hide', 'thumb''s up')" in ddl(source, settings, heads_of(settings))[-1]
+    assert "`event_type` IN ('_bot', 'hide', 'thumb''s up')" in ddl(source, settings, heads_of(settings))[-1]
     (tmp_path / MODEL_FILE).write_text("[heads.liked]\nblend = 1")
     with pytest.raises(SystemExit, match=r"--features: .*heads\.liked"):
         heads_of(settings)

@@ -16,6 +16,7 @@ from headrace.models.modality import Modality
 from headrace.schemas.catalogue import ITEM
 from headrace.schemas.client_records import ItemRecord
 from headrace.schemas.events import TICK
+from headrace.schemas.model_file import parse_model_file
 from headrace.schemas.partition import partition_of
 from headrace.serving.http import intake
 from headrace.serving.items.catalogue_reader import CatalogueReader
@@ -27,7 +28,7 @@ from headrace.serving.state.state import Live
 from headrace.store.quarantine import Quarantine
 from headrace.udfs.decode import EventDecoder
 from tests.support import serving_states as worlds
-from tests.support.article_project import FILES, event
+from tests.support.article_project import FILES, MODEL, event
 from tests.support.heads import DECLARED
 from tests.support.paths import REPOSITORY
 
@@ -107,7 +108,7 @@ def test_a_name_that_is_there_rightly_spelt_may_be_there_otherwise_too() -> None
 
 def test_an_event_in_columns_of_the_source_s_own() -> None:
     given = event(1, NOW - 5, "r1", "a1", slot=0, seconds=2.5)
-    batch = intake.judge_events(raw(given), DESK, now=NOW)
+    batch = intake.judge_events(raw(given), DESK, now=NOW, heads=parse_model_file(MODEL).heads)
     (record,), (decoded,) = batch.records, batch.events
     assert (record.key, record.labels) == ("r1", True)
     assert msgspec.json.decode(record.value or b"") == given | {"received_at": NOW}
