@@ -92,7 +92,10 @@ class ConsumerPace:
                     committed[name], moved_s[name] = lag.committed, now_s
             if stalled := [name for name in behind if now_s - moved_s[name] > _STALLED_S]:
                 seen = ", ".join(f"{name} is {behind[name].behind} records behind" for name in stalled)
-                message = f"{seen} and has read nothing for {_STALLED_S:g} s; look at `headrace status`, then continue"
+                message = (
+                    f"{seen} and has read nothing for {_STALLED_S:g} s: it does not run, or fails and restarts; see "
+                    "`headrace status` and at Flink's web page"
+                )
                 raise Stalled(message)
             time.sleep(_LOOK_S)
 

@@ -4,6 +4,7 @@ What does not fit its type stays as it is written, so that the check of the reco
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any, Literal, TypeAlias
@@ -19,6 +20,7 @@ Values: TypeAlias = list[Any]
 _MS = {"seconds": 1_000, "milliseconds": 1}
 _TRUTH = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
 _CLOCK_VALUES = 5_000
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,(\d{1,2}|\d{4,})")
 
 
 class ColumnReader:
@@ -164,7 +166,8 @@ def _number_text(number: float | str) -> str:
 
 
 def _finite(text: str) -> float:
-    number = float(text)
+    """A number; a comma before other than three digits is a decimal comma, before three it might group thousands."""
+    number = float(text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text) else text)
     if not math.isfinite(number):
         raise ValueError(text)
     return number

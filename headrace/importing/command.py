@@ -2,8 +2,8 @@
 
 import re
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +43,7 @@ def import_files(
     *files: str,
     columns: Annotated[str, Parameter(name="--map")] = "",
     constant: Annotated[list[str] | None, Parameter(name="--set")] = None,
+    value: list[str] | None = None,
     per_s: float = 0.0,
     ahead: int = AHEAD,
 ) -> None:
@@ -53,13 +54,14 @@ def import_files(
         files: files, folders, or addresses such as s3://bucket/folder.
         columns: column=file's column, separated by commas; columns of the same name need no entry.
         constant: column=value, for a column that no file has, such as event_type=click; repeatable.
+        value: column.text=value, for a text that is called otherwise here: event_type.Kauf=purchase; repeatable.
         per_s: rows per second at most; 0 for as fast as the jobs read.
         ahead: events that may wait to be read by a job.
     """
     if not files:
         message = "name at least one file: headrace import events clicks.parquet"
         raise UsageProblem(message)
-    layout, mapping = Layout.here(), parse_mapping(columns, constant or ())
+    layout, mapping = Layout.here(), parse_mapping(columns, constant or (), value or ())
     endpoints, source = layout.endpoints(), _source(into)
     maker: RowMaker = ItemRows() if source is None else EventRows(source)
     opened = [FileImport(file, maker, mapping) for file in find_files(files)]
@@ -67,14 +69,25 @@ def import_files(
         each.check()
     pace = None if source is None else _pace(endpoints, source, ahead=ahead)
     refused_rows = layout.home / "imports" / f"{into}.refused.jsonl"
+    limits = Limits(pace, per_s)
+    with _errors_reported():
+        counts = _write(opened, endpoints.bootstrap, maker.topic, limits=limits, refused_rows=refused_rows)
+    _report(counts, maker.topic, str(refused_rows))
+
+
+@contextmanager
+def _errors_reported() -> Iterator[None]:
+    """Say what an import that ends early needs: all of them can be continued."""
     try:
-        counts = _write(opened, endpoints.bootstrap, maker.topic, limits=Limits(pace, per_s), refused_rows=refused_rows)
+        yield
     except Stalled as error:
         message = f"{error}; the same command continues"
         raise EnvironmentProblem(message) from error
     except Superseded as error:
         raise Busy(str(error)) from error
-    _report(counts, maker.topic, str(refused_rows))
+    except KeyboardInterrupt:
+        say("interrupted: what is committed stays; the same command continues")
+        raise
 
 
 class Limits(Struct, frozen=True):
@@ -96,7 +109,7 @@ def _write(
                 import_file(
                     each, writer, counts, topic=topic, refused_rows=refused_rows, before_each=limiter.before_each
                 )
-    if limits.pace:
+    if limits.pace and counts.written:
         say("written; waiting until the jobs have read it")
         limits.pace.drain()
     return counts

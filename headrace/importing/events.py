@@ -11,6 +11,8 @@ from headrace.lang.events.ticks import is_tick
 from headrace.lang.expressions.tree import ColumnType
 from headrace.lang.plan.clean_topic import RECEIVED_AT
 from headrace.lang.plan.source import Source
+from headrace.reading.times import EXPECTED
+from headrace.schemas.times import AHEAD_MS, now_ms
 from headrace.store.resumable_writer import OutgoingRecord
 from headrace.udfs.decode import EventDecoder, Refused
 
@@ -22,6 +24,15 @@ _KINDS: dict[ColumnType, ColumnKind] = {
     "BOOLEAN": "truth",
     "MAP<STRING, STRING>": "map",
 }
+
+
+def _check_time(name: str, at: object) -> None:
+    if isinstance(at, str):
+        message = f"time: {name} is {at!r}; {EXPECTED}"
+        raise RefusedRow(message)
+    if isinstance(at, int) and at > now_ms() + AHEAD_MS:
+        message = f"time: {name} is {at}, which is in the future; a history is of the past"
+        raise RefusedRow(message)
 
 
 class EventRows:
@@ -44,6 +55,8 @@ class EventRows:
     def record(self, row: Mapping[str, Any], row_id: str) -> OutgoingRecord:
         """The event of a row; without an id of its own it has `row_id`. Raises RefusedRow."""
         happened_at = row.get(self._source.event_time)
+        for name in (self._source.event_time, RECEIVED_AT):
+            _check_time(name, row.get(name))
         event = {self._source.dedupe: row_id, RECEIVED_AT: happened_at, **row}
         try:
             payload = msgspec.json.encode(event)

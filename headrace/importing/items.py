@@ -41,11 +41,13 @@ class ItemRows:
         be unknown to all of history.
         """
         received_at = row.get(_RECEIVED_AT, EARLIEST_MS)
+        fields = {name: value for name, value in row.items() if name != _RECEIVED_AT}
         try:
-            fields = {name: value for name, value in row.items() if name != _RECEIVED_AT}
             checked = msgspec.convert(fields, ItemRecord)
         except msgspec.ValidationError as error:
-            message = f"type: {error}"
+            _, _, name = str(error).rpartition("$.")
+            value = fields.get(name.rstrip("`"))
+            message = f"type: {error}" + ("" if value is None else f", which is {value!r}")
             raise RefusedRow(message) from error
         for name, at in ((_RECEIVED_AT, received_at), ("born_at", checked.born_at)):
             if at is not None and (fault := "an integer is expected" if not isinstance(at, int) else time_fault(at)):

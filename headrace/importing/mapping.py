@@ -10,25 +10,35 @@ from headrace.errors import UsageProblem
 
 
 class ColumnMapping(Struct, frozen=True):
-    """Columns of a file and constants, by the column that they become; `context.country` is an entry of a map."""
+    """Columns of a file and constants, by the column that they become; `context.country` is an entry of a map.
+
+    `values`: by column, what texts of the file become.
+    """
 
     columns: dict[str, str]
     constants: dict[str, str]
+    values: dict[str, dict[str, str]] = {}
 
     @property
     def fingerprint(self) -> str:
         """A hash: the same file with another mapping is another import."""
-        ordered = [sorted(self.columns.items()), sorted(self.constants.items())]
+        ordered = [sorted(self.columns.items()), sorted(self.constants.items()), repr(self.values)]
         return blake2b(repr(ordered).encode(), digest_size=4).hexdigest()
 
 
-def parse_mapping(columns: str, constants: Sequence[str]) -> ColumnMapping:
-    """Parse `user_id=customer,item_id=sku`, and constants such as `event_type=click`, one each.
+def parse_mapping(columns: str, constants: Sequence[str], values: Sequence[str] = ()) -> ColumnMapping:
+    """Parse `user_id=customer,item_id=sku`, constants such as `event_type=click`, and `event_type.Kauf=purchase`.
 
     Raises:
         UsageProblem: a part is not `column=…`, or a column is named twice.
     """
-    found = ColumnMapping(_pairs("--map", columns.split(",") if columns else ()), _pairs("--set", constants))
+    translated: dict[str, dict[str, str]] = {}
+    for name, value in _pairs("--value", values).items():
+        column, _, text = name.partition(".")
+        translated.setdefault(column, {})[text] = value
+    found = ColumnMapping(
+        _pairs("--map", columns.split(",") if columns else ()), _pairs("--set", constants), translated
+    )
     if both := sorted(found.columns.keys() & found.constants.keys()):
         message = f"{', '.join(both)} is in --map and in --set; name it in one of them"
         raise UsageProblem(message)
@@ -63,15 +73,17 @@ def resolve(
     Raises:
         UsageProblem: a column does not exist on one of the two sides.
     """
-    unknown = [name for name in (*mapping.columns, *mapping.constants) if not _is_target(name, targets, maps)]
+    unknown = [
+        name for name in (*mapping.columns, *mapping.constants, *mapping.values) if not _is_target(name, targets, maps)
+    ]
     problems = [f"there is no column {name} to fill; {_nearest(name, targets)}" for name in unknown]
     missing = dict.fromkeys(name for name in mapping.columns.values() if name not in names)
     problems += [f"{file} has no column {name}; {_nearest(name, names)}" for name in missing]
     if problems:
         raise UsageProblem("; ".join(problems))
-    given = {*mapping.columns, *mapping.constants}
-    equal = {name: name for name in targets if name in names and name not in given}
-    return ColumnMapping({**equal, **mapping.columns}, mapping.constants)
+    filled = {*mapping.columns, *mapping.constants}
+    equal = {name: name for name in targets if name in names and name not in filled}
+    return ColumnMapping({**equal, **mapping.columns}, mapping.constants, mapping.values)
 
 
 def _is_target(name: str, targets: Sequence[str], maps: Sequence[str]) -> bool:

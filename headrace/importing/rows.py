@@ -28,6 +28,7 @@ class RowReader:
         self._constants = [
             ColumnReader(name, _kind(name, kinds)).read_constant(value) for name, value in mapping.constants.items()
         ]
+        self._values = mapping.values
         self._has_clocks = False
 
     def read(self, first: int, skipped: Skipped) -> Iterator[list[Row]]:
@@ -44,6 +45,9 @@ class RowReader:
             columns = [
                 reader.read(batch.column(source)) for reader, source in zip(self._readers, self._sources, strict=True)
             ]
+            for index, name in enumerate(self._names[: len(columns)]):
+                if texts := self._values.get(name):
+                    columns[index] = [texts.get(value, value) for value in columns[index]]
             columns += [[value] * batch.num_rows for value in self._constants]
             yield _rows(batch.num_rows, self._names, columns)
 

@@ -18,6 +18,9 @@ from msgspec import Struct, field
 from headrace.archive.files import Gap
 from headrace.archive.read import ArchiveRange, LogRecord
 from headrace.errors import UsageProblem
+from headrace.lang.plan.clean_topic import clean_topic
+from headrace.lang.planner.load import load_plan
+from headrace.layout import FEATURES
 from headrace.locations import parse_location
 from headrace.log.received_at import with_received_at
 from headrace.log.topics import create_topics
@@ -124,6 +127,9 @@ def replay_topic(bootstrap: str, request: ReplayRequest, *, on_progress: Callabl
         UsageProblem: the range or the target is not valid.
         Superseded: the same replay runs elsewhere. KafkaException: the broker does not answer.
     """
+    if request.to_ms is not None and request.to_ms <= request.from_ms:
+        message = f"--to is {utc(request.to_ms)}, and --from {utc(request.from_ms)}: give a later end"
+        raise UsageProblem(message)
     found, late_begin = open_range(bootstrap, request)
     with closing(ResumableWriter(bootstrap, request.name)) as writer:
         done = _prepare_target(bootstrap, request, writer, partitions=found.partitions)
@@ -171,6 +177,12 @@ def _prepare_target(
             "topic, or an archive and a topic that has never held a record"
         )
         raise UsageProblem(message)
+    if request.into != request.topic and request.into in used_topics():
+        message = (
+            f"--into is {request.into}, which jobs of this environment read: records of {request.topic} would stop or "
+            "mislead them; name a topic that only the replay writes"
+        )
+        raise UsageProblem(message)
     # empty partitions leave no file in an archive, so its topic may have had more
     if len(present) < partitions or (len(present) > partitions and not request.archive):
         message = (
@@ -179,6 +191,14 @@ def _prepare_target(
         )
         raise UsageProblem(message)
     return done
+
+
+def used_topics() -> set[str]:
+    """The topics that the processes of this environment read and write."""
+    plan = load_plan(FEATURES)
+    streams = {name for source in plan.sources for name in (source.topic, clean_topic(source))}
+    features = {topic for group in plan.groups for topic in (group.tile_topic, group.sequence_topic)}
+    return streams | features | {topic.name for topic in TOPICS}
 
 
 def _target(request: ReplayRequest, partitions: int) -> Topic:

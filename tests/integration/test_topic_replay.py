@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from confluent_kafka import TopicPartition
 
@@ -11,6 +12,7 @@ from headrace.errors import UsageProblem
 from headrace.layout import Endpoints
 from headrace.log import dead_letters, redrive
 from headrace.log.dead_letters import DeadLetterFilter
+from headrace.log.topics import create_topics
 from headrace.replay.topic_replay import Coverage, ReplayRequest, replay_topic
 from headrace.schemas.dead_letter import DeadLetter
 from headrace.schemas.times import now_ms
@@ -91,8 +93,13 @@ def test_a_topic_is_replayed_between_two_times(endpoints: Endpoints) -> None:
 def test_a_replay_into_its_own_topic_or_one_of_other_partitions_is_refused(endpoints: Endpoints) -> None:
     with pytest.raises(UsageProblem, match="would count every record twice"):
         run(endpoints, request(EVENTS.name))
+    with pytest.raises(UsageProblem, match="jobs of this environment read"):
+        run(endpoints, request(EVENTS_CLEAN.name))
+    create_topics(endpoints.bootstrap, [msgspec.structs.replace(EVENTS_DEAD, name="narrow")])
     with pytest.raises(UsageProblem, match="1 partitions and events 4"):
-        run(endpoints, request(EVENTS_DEAD.name))
+        run(endpoints, request("narrow"))
+    with pytest.raises(UsageProblem, match="give a later end"):
+        run(endpoints, request("copy", from_ms=9, to_ms=9))
     with pytest.raises(UsageProblem, match="there is no topic evnts"):
         run(endpoints, request("copy", topic="evnts"))
 

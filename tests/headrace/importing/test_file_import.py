@@ -154,7 +154,7 @@ def test_rows_that_cannot_be_used_are_reported_with_their_values(tmp_path: Path)
     kept = [json.loads(line) for line in (tmp_path / "refused.jsonl").read_text().splitlines()]
     assert [each["reason"] for each in kept] == [each.reason for each in found]
     reasons = [each.reason.split(":")[0] for each in found]
-    assert sorted(reasons) == ["fields", "missing", "text", "type"]
+    assert sorted(reasons) == ["fields", "missing", "text", "time"]
     assert {each.row for each in found} == {None, 6, 7, 8}
     assert any(each.values.get("occurred_at") == "soon" for each in found)
     assert any(each.values == {"line": "u1,1790000000"} for each in found)
@@ -206,6 +206,32 @@ def test_short_rows_are_reported_once_however_the_import_is_resumed(tmp_path: Pa
     assert len(refused(found)) == 1_001
     assert sum(len(batch.refused) for batch in found.batches(2_000)) == 0
     assert sum(len(batch.refused) for batch in found.batches(1_000)) < 510
+
+
+def test_texts_are_translated_and_decimal_commas_are_read(tmp_path: Path) -> None:
+    lines = [
+        "user_id;Aktion;Wert;occurred_at",
+        "u1;Kauf;1238,92;13.11.2026 08:15",
+        "u1;click;1,234;13.11.2026 08:16",
+        "",
+    ]
+    (tmp_path / "clicks").write_text("\n".join(lines))
+    (file,) = find_files([str(tmp_path / "clicks")])
+    mapping = parse_mapping("event_type=Aktion,value=Wert", (), ["event_type.Kauf=purchase"])
+    found = FileImport(file, clickstream(), mapping)
+    (event,) = events(found)
+    assert (event["event_type"], event["value"], event["occurred_at"]) == ("purchase", 1238.92, 1_794_557_700_000)
+    (line,) = refused(found)
+    assert "1,234" in str(line.values)
+
+
+@pytest.mark.parametrize(
+    ("at", "reason"), [("31.02.2026", "time: occurred_at is '31.02.2026'"), (str(T0 * 2), "is in the future")]
+)
+def test_a_time_that_is_none_or_to_come_is_named(tmp_path: Path, at: str, reason: str) -> None:
+    (tmp_path / "clicks").write_text(f"user_id,item_id,occurred_at\nu1,i1,{T0}\nu1,i1,{T0}\nu1,i1,{at}\n")
+    (line,) = refused(opened(tmp_path / "clicks", columns=""))
+    assert reason in line.reason
 
 
 def test_another_mapping_is_another_import(tmp_path: Path) -> None:
