@@ -73,7 +73,7 @@ def test_an_import_that_is_stopped_anywhere_writes_every_row_once(bootstrap: str
     second = run(bootstrap, tmp_path, stop_after=5_000)
     assert (second.before, second.written) == (2_000, 4_000)
     third = run(bootstrap, tmp_path, stop_after=2 * ROWS)
-    assert (third.before, third.written, dict(third.refused)) == (6_000, 3_000, {"type": 1})
+    assert (third.before, third.written, dict(third.refused)) == (6_000, 3_000, {"time": 1})
     assert run(bootstrap, tmp_path, stop_after=2 * ROWS).written == 0
     times = sorted(json.loads(value)["occurred_at"] for value in read_values(bootstrap, EVENTS.name))
     assert times == [AT + number for number in range(ROWS)]
