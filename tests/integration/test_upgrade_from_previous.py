@@ -16,7 +16,7 @@ from headrace.stack.jobs import JOBS
 from tests.support.event_load import EventLoad, assert_complete
 from tests.support.line import Line
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(580)]
+pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(580)]
 
 
 def git(folder: Path, *arguments: str) -> str:
