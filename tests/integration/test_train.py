@@ -252,11 +252,7 @@ def test_an_archive_gives_the_samples_that_the_log_no_longer_holds(trained: Lear
     assert done.returncode == 0, done.stderr
     (record,) = (each for each in trained.decisions("old") if each.action == TRAINED)
     assert record.arguments["samples"] == str(len(STRETCH))
-    assert trained.snapshots("old")[max(trained.manifests("old"))].hash == again_hash(trained)
-
-
-def again_hash(trained: Learners) -> object:
-    return trained.snapshots("again")[max(trained.manifests("again"))].hash
+    assert same_tables(trained, *((model, max(trained.manifests(model))) for model in ("again", "old")))
 
 
 def forget(learners: Learners, *, before: int) -> None:
