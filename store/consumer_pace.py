@@ -94,7 +94,7 @@ class ConsumerPace:
                 seen = ", ".join(f"{name} is {behind[name].behind} records behind" for name in stalled)
                 message = (
                     f"{seen} and has read nothing for {_STALLED_S:g} s: it does not run, or fails and restarts; see "
-                    "`headrace status` and at Flink's web page"
+                    "`headrace status` and Flink's web page"
                 )
                 raise Stalled(message)
             time.sleep(_LOOK_S)

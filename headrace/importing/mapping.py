@@ -22,7 +22,8 @@ class ColumnMapping(Struct, frozen=True):
     @property
     def fingerprint(self) -> str:
         """A hash: the same file with another mapping is another import."""
-        ordered = [sorted(self.columns.items()), sorted(self.constants.items()), repr(self.values)]
+        values = {(column, text): value for column, texts in self.values.items() for text, value in texts.items()}
+        ordered = [sorted(self.columns.items()), sorted(self.constants.items()), sorted(values.items())]
         return blake2b(repr(ordered).encode(), digest_size=4).hexdigest()
 
 

@@ -47,7 +47,9 @@ class RowReader:
             ]
             for index, name in enumerate(self._names[: len(columns)]):
                 if texts := self._values.get(name):
-                    columns[index] = [texts.get(value, value) for value in columns[index]]
+                    columns[index] = [
+                        texts.get(each, each) if isinstance(each, str) else each for each in columns[index]
+                    ]
             columns += [[value] * batch.num_rows for value in self._constants]
             yield _rows(batch.num_rows, self._names, columns)
 

@@ -63,7 +63,7 @@ def _sendable(
     """The letters whose records can be sent, with what is to be sent; the others are counted."""
     for letter in letters:
         if letter.topic not in topics:
-            found.kept[f"other readers of {letter.topic} have used them; `headrace replay` writes them elsewhere"] += 1
+            found.kept[f"other readers of {letter.topic} have used them (docs/import.md)"] += 1
         elif letter.payload is None or len(letter.payload) >= RECORD_BYTES:
             found.kept["the dead letter holds no whole record"] += 1
         else:

@@ -239,6 +239,8 @@ def test_another_mapping_is_another_import(tmp_path: Path) -> None:
     first, second = opened(tmp_path / "clicks"), opened(tmp_path / "clicks", constants=("event_type=purchase",))
     assert first.name == opened(tmp_path / "clicks").name
     assert first.name != second.name
+    texts = ["event_type.a=b", "event_type.c=d"]
+    assert parse_mapping("", (), texts).fingerprint == parse_mapping("", (), texts[::-1]).fingerprint
 
 
 @pytest.mark.parametrize("content", ['{"user_id": 1}\n', "PK\x03\x04 sheet", "a,a\n1,2\n"])
@@ -288,9 +290,9 @@ def test_a_mapping_that_fits_nothing_is_refused(
 
 def test_items_are_known_before_the_first_event_unless_a_column_says_when(tmp_path: Path) -> None:
     (tmp_path / "items.csv").write_text("sku,category,tags,price,changed\n1,shoes,red|new,9.5,\n2,hats,,,2026-01-01\n")
-    found = opened(
-        tmp_path / "items.csv", maker=ItemRows(), columns="item_id=sku,received_at=changed", constants=("seller=us",)
-    )
+    mapping = parse_mapping("item_id=sku,received_at=changed", ["seller=us"], ["tags.red=blue"])  # of texts only
+    (file,) = find_files([str(tmp_path / "items.csv")])
+    found = FileImport(file, ItemRows(), mapping)
     first, second = (ITEM.decode(each.value or b"") for batch in found.batches(0) for each in batch.records)
     assert (first["item_id"], first["tags"], first["price"], first["seller"]) == ("1", ["red", "new"], 9.5, "us")
     assert first["received_at"] == first["born_at"] == EARLIEST_MS
@@ -304,23 +306,6 @@ def test_items_that_the_api_would_refuse_are_refused(tmp_path: Path, row: str, r
     (tmp_path / "items.csv").write_text(f"item_id,category,price\n{row}\n")
     (line,) = refused(opened(tmp_path / "items.csv", maker=ItemRows(), columns="", constants=("title=t",)))
     assert line.reason.startswith(reason)
-
-
-def test_a_folder_is_imported_by_name_without_the_marks_that_jobs_leave(tmp_path: Path) -> None:
-    for name in ("b.parquet", "a.parquet"):
-        write_parquet(tmp_path / name, clicks(3))
-    (tmp_path / "_SUCCESS").write_text("")
-    (tmp_path / ".part.crc").write_text("x")
-    (tmp_path / "_temporary").mkdir()
-    write_parquet(tmp_path / "_temporary" / "c.parquet", clicks(3))
-    assert [file.name for file in find_files([str(tmp_path)])] == ["a.parquet", "b.parquet"]
-
-
-@pytest.mark.parametrize("location", ["nowhere.csv", "ftp://host/file", "."])
-def test_a_place_without_files_is_refused(tmp_path: Path, location: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageProblem):
-        find_files([location])
 
 
 @pytest.mark.parametrize("content", [b"PAR1 and then nothing", b"", b"\x1f\x8b not gzip"])
