@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from heapq import merge
 from itertools import groupby
+from math import inf
 
 from msgspec import Struct
 
@@ -27,8 +28,8 @@ class LogRecord(Struct, frozen=True, kw_only=True):
 class ArchiveRange:
     """The records of a topic that were appended from one time up to, but not including, another."""
 
-    def __init__(self, location: Location, topic: str, *, from_ms: int, to_ms: int) -> None:
-        """List the files.
+    def __init__(self, location: Location, topic: str, *, from_ms: int, to_ms: int | None) -> None:
+        """List the files; without `to_ms` the range ends where the archive ends.
 
         Raises:
             UsageProblem: the archive has nothing of this topic, or cannot be read.
@@ -38,8 +39,10 @@ class ArchiveRange:
             message = f"{location.text} has no files of topic {topic}; name the folder of an archive"
             raise UsageProblem(message)
         self._location, self._topic = location, topic
-        self._from_ms, self._to_ms = from_ms, to_ms
-        self._files = [each for each in files if each.hour_ms + HOUR_MS > from_ms and each.hour_ms < to_ms + HOUR_MS]
+        self._from_ms, self._to_ms = from_ms, inf if to_ms is None else to_ms
+        self._files = [
+            each for each in files if each.hour_ms + HOUR_MS > from_ms and each.hour_ms < self._to_ms + HOUR_MS
+        ]
         self.partitions = 1 + max(each.partition for each in files)
         self.begins_ms = min(each.hour_ms for each in files)
 

@@ -12,8 +12,8 @@ from headrace.store.log import LogReader, bounds, raise_any
 class TopicRange:
     """The records that were appended from one time up to, but not including, another."""
 
-    def __init__(self, bootstrap: str, topic: str, *, from_ms: int, to_ms: int) -> None:
-        """Look the offsets up.
+    def __init__(self, bootstrap: str, topic: str, *, from_ms: int, to_ms: int | None) -> None:
+        """Look the offsets up; without `to_ms` the range ends where the log ends now.
 
         Raises:
             UsageProblem: there is no such topic. KafkaException: the broker does not answer.
@@ -24,7 +24,10 @@ class TopicRange:
             raise UsageProblem(message)
         self._bootstrap, self._topic = bootstrap, topic
         with closing(LogReader(bootstrap, topic, {})) as reader:
-            self._begins, self._ends = reader.offsets_at(from_ms), reader.offsets_at(to_ms)
+            self._begins = reader.offsets_at(from_ms)
+            # not the offsets at this clock's time: the newest records are of this millisecond, or of a broker's clock
+            ends = {partition: end for partition, (_, end) in log.items()}
+            self._ends = ends if to_ms is None else reader.offsets_at(to_ms)
         self.partitions = len(log)
         self.missing: list[Gap] = []
         self.cut_short = any(0 < low == self._begins[partition] for partition, (low, _) in log.items())

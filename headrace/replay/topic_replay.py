@@ -25,7 +25,6 @@ from headrace.locations import parse_location
 from headrace.log.received_at import with_received_at
 from headrace.log.topics import create_topics
 from headrace.replay.topic_range import TopicRange
-from headrace.schemas.times import now_ms
 from headrace.schemas.topics import EVENTS, TOPICS, Topic, short_name
 from headrace.store.log import bounds
 from headrace.store.resumable_writer import RECORDS, OutgoingRecord, ResumableWriter
@@ -51,7 +50,7 @@ class ReplayRequest(Struct, frozen=True, kw_only=True):
     """What to read again, and where to.
 
     Attributes:
-        to_ms: None for now.
+        to_ms: None for all that is there when the replay begins.
         archive: an archive's location; empty for the log itself.
         into: the topic to write.
         raw: whether the records are events as clients sent them.
@@ -105,12 +104,12 @@ def open_range(bootstrap: str, request: ReplayRequest) -> tuple[RecordRange, str
     Raises:
         UsageProblem: there is no such topic or archive.
     """
-    asked = {"from_ms": request.from_ms, "to_ms": now_ms() if request.to_ms is None else request.to_ms}
     if not request.archive:
-        log = TopicRange(bootstrap, request.topic, **asked)
+        log = TopicRange(bootstrap, request.topic, from_ms=request.from_ms, to_ms=request.to_ms)
         early = "the log begins within this range: earlier records may have passed their retention (see --archive)"
         return log, early if log.cut_short and request.from_ms else ""
-    archived = ArchiveRange(parse_location(request.archive), short_name(request.topic), **asked)
+    location, topic = parse_location(request.archive), short_name(request.topic)
+    archived = ArchiveRange(location, topic, from_ms=request.from_ms, to_ms=request.to_ms)
     early = f"the archive begins at {utc(archived.begins_ms)} (UTC)"
     return archived, early if request.from_ms and archived.begins_ms > request.from_ms else ""
 

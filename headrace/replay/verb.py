@@ -38,7 +38,7 @@ def replay(
         speed: recorded seconds to send per second, or max.
         topic: the topic to read again; the same command continues if it was interrupted.
         begin: records appended from this time on, such as 2026-11-22T03:00; by default all.
-        to: records appended before this time; by default now.
+        to: records appended before this time; by default all that are there when the replay begins.
         archive: read from this archive instead of the log.
         into: the topic to write, which is created if it does not exist; by default TOPIC.replay.
         per_s: records per second at most; 0 for no limit.

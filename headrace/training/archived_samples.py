@@ -11,7 +11,6 @@ from headrace.learner.urgent_state import Row
 from headrace.locations import Location, parse_location
 from headrace.log.sample_range import LogHistory, SampleHistory
 from headrace.schemas.samples import decode_sample
-from headrace.schemas.times import PLAUSIBLE_MS
 from headrace.schemas.topics import SAMPLES, short_name
 from headrace.store.log import bounds
 
@@ -39,7 +38,7 @@ class SampleArchive:
             message = f"{location.text} {what}; name an archive that `headrace topics archive` has written"
             raise UsageProblem(message)
         self.next = self.files[-1].next
-        self._range = ArchiveRange(location, _TOPIC, from_ms=0, to_ms=PLAUSIBLE_MS.stop)
+        self._range = ArchiveRange(location, _TOPIC, from_ms=0, to_ms=None)
 
     def read(self, begin: int) -> Iterator[LogRecord]:
         """The records from an offset on."""
