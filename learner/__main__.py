@@ -45,6 +45,7 @@ def parse(arguments: Sequence[str] | None, key: str) -> AppSettings:
         key=key.encode(),
         loop=loop,
         config=_ranker(options, parser),
+        warm_start=options.warm_start,
         stop_at_end=options.stop_at_end,
     )
 
@@ -83,9 +84,7 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("--device", default=device, help=f"cpu or cuda; default from {DEVICE_VARIABLE}")
     parser.add_argument("--seed", type=int, default=reference.seed, help="seed of the initial dense tensors")
     _add_guard_options(parser, reference.limits)
-    parser.add_argument("--fusion", type=Path, help="JSON file that declares the item vectors")
-    parser.add_argument("--features", type=Path, help="folder with the model.toml; default `features`, if it exists")
-    parser.add_argument("--stop-at-end", action="store_true", help="exit at the end of the log")
+    _add_start_options(parser)
     return parser
 
 
@@ -95,6 +94,18 @@ def _add_guard_options(parser: argparse.ArgumentParser, limits: GuardLimits) -> 
     )
     parser.add_argument("--guard-slots", type=int, default=limits.slots, help="closed slots that the check needs")
     parser.add_argument("--guard-windows", type=int, default=limits.windows, help="windows seen before the first check")
+
+
+def _add_start_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--fusion", type=Path, help="JSON file that declares the item vectors")
+    parser.add_argument("--features", type=Path, help="folder with the model.toml; default `features`, if it exists")
+    parser.add_argument(
+        "--warm-start",
+        default="",
+        metavar="MODEL",
+        help="without a snapshot of these settings, start from this model's newest one; may be --model itself",
+    )
+    parser.add_argument("--stop-at-end", action="store_true", help="exit at the end of the log")
 
 
 def _ranker(options: argparse.Namespace, parser: argparse.ArgumentParser) -> RankerConfig:

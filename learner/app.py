@@ -38,13 +38,21 @@ _POLL_S = 0.2
 
 
 class AppSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the process reads and writes. `key` signs versions; `stop_at_end`: exit at the end of the log."""
+    """Where the process reads and writes.
+
+    Attributes:
+        key: signs versions.
+        warm_start: the model whose newest snapshot is the start if this model has none of these settings; empty for
+            none.
+        stop_at_end: exit at the end of the log.
+    """
 
     bootstrap: str
     artefacts: Path
     key: bytes
     loop: LoopSettings
     config: RankerConfig
+    warm_start: str = ""
     stop_at_end: bool = False
 
 
@@ -55,12 +63,12 @@ class App:
         """With a bounded source, ignore the urgent topic: it would bring samples from beyond the bound."""
         model = settings.loop.model
         self._settings = settings
-        self._snapshots = Snapshots(settings.artefacts / model / "snapshots")
+        self._snapshots = self._snapshots_of(model)
         self._journal = Journal(settings.artefacts / model / "metrics.jsonl", score=settings.config.heads.score.name)
         self._publisher = Publisher(settings.bootstrap, model=model, key=settings.key)
         self._published: PublishedVersions = read_published_versions(settings.bootstrap, model, key=settings.key)
         self._urgent = NoUrgentSource() if bounded else UrgentSamples(settings.bootstrap, model, self._published)
-        self._learner = self._open_learner(self._snapshots.latest())
+        self._learner = self._start()
         self._counted = self._learner.offset  # up to here, samples are counted as handled or set aside
         self._samples: Source = bounded or Samples(settings.bootstrap, model)
         self._decisions, self._policy = LogReader(settings.bootstrap, CONTROL_TOPIC.name), VersionPolicy()
@@ -76,6 +84,8 @@ class App:
             self._samples.seek(self._learner.offset)
             while not self._decisions.at_end and not self._stop.is_set():
                 self._read_decisions(_POLL_S)
+            if not self._learner.epoch:
+                self._begin_warm_started()
             while not self._stop.is_set() and not self._is_at_end():
                 self._step()
             if self._is_at_end() and not self._has_decision():
@@ -118,6 +128,34 @@ class App:
         payloads = [message.value() for message in self._decisions.read(timeout_s)]
         self._policy = self._policy.apply_all(self._settings.loop.model, payloads)
 
+    def _snapshots_of(self, model: str) -> Snapshots:
+        return Snapshots(self._settings.artefacts / model / "snapshots")
+
+    def _start(self) -> Learner:
+        """Return the learner of the newest snapshot, or one that is warm-started: its epoch is 0."""
+        settings, own = self._settings, self._snapshots.latest()
+        if not settings.warm_start or (own and load(own)[0].schema == settings.config.schema()):
+            return self._open_learner(own)
+        donor = self._snapshots_of(settings.warm_start).latest()
+        if donor:
+            meta, arrays = load(donor)
+            return Learner.warm_started(settings.loop, settings.config, meta=meta, arrays=arrays, urgent=self._urgent)
+        if settings.warm_start == settings.loop.model:
+            return self._open_learner(None)
+        message = (
+            f"--warm-start is {settings.warm_start}, which has no snapshot in {settings.artefacts}: name a model that "
+            "has one, or leave it out to start from nothing"
+        )
+        raise SystemExit(message)
+
+    def _begin_warm_started(self) -> None:
+        """Publish what is carried over as the first version of an epoch that no version or decision has taken."""
+        epoch = max(self._published.last[0], self._policy.epoch) + 1
+        self._publish(self._learner.begin_promoted_epoch(epoch))
+        self._snapshots.save(self._learner.checkpoint())
+        version, donor = self._learner.published.version, self._settings.warm_start
+        self._journal.log("warm start", model=donor, version=version, offset=self._learner.offset)
+
     def _open_learner(self, folder: Path | None) -> Learner:
         """Load the learner from a snapshot; without one, return the untrained learner."""
         settings = self._settings
@@ -127,7 +165,8 @@ class App:
         if meta.schema != settings.config.schema():
             message = (
                 f"snapshot {folder} has schema {meta.schema}, the settings have {settings.config.schema()}; "
-                "give this model another --model name, or go back to its old settings"
+                f"start it once with --warm-start {settings.loop.model} to carry over what both have, give this model "
+                "another --model name, or go back to its old settings"
             )
             raise SystemExit(message)
         return Learner.from_checkpoint(settings.loop, meta, arrays=arrays, urgent=self._urgent)
@@ -215,7 +254,7 @@ class App:
 
     def _promote(self, model: str, version: VersionId) -> None:
         """Take over a challenger's parameters, and continue from its offset in the decided epoch."""
-        folder = Snapshots(self._settings.artefacts / model / "snapshots").latest_up_to(version)
+        folder = self._snapshots_of(model).latest_up_to(version)
         if folder is None or folder.name != version_text(version):
             message = (
                 f"model {model} has no snapshot of {version_text(version)}; promote a version that has one, or roll "

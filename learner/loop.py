@@ -74,6 +74,20 @@ class Learner:
         state = LoopState.from_checkpoint(settings, meta, arrays)
         return cls(settings, state.trainer.config, state=state, urgent=urgent)
 
+    @classmethod
+    def warm_started(
+        cls,
+        settings: LoopSettings,
+        config: RankerConfig,
+        *,
+        meta: SnapshotMeta,
+        arrays: Arrays,
+        urgent: UrgentSource = NO_URGENT_SOURCE,
+    ) -> "Learner":
+        """Start from the checkpoint of a model with other settings; begin an epoch, then feed it from `offset` on."""
+        state = LoopState.warm_started(settings, config, meta=meta, arrays=arrays)
+        return cls(settings, config, state=state, urgent=urgent)
+
     def feed(self, samples: Iterable[Row]) -> Iterator[Cut]:
         """Learn samples, given with their offsets, and yield each version, heartbeat and checkpoint when it is due.
 

@@ -1,4 +1,4 @@
-"""The state of the learner's loop, as it starts: untrained, or loaded from a checkpoint."""
+"""The state of the learner's loop, as it starts: untrained, from a checkpoint, or warm-started from another model's."""
 
 import numpy as np
 from msgspec import Struct
@@ -12,7 +12,8 @@ from headrace.models.arrays import Arrays, unflatten
 from headrace.models.config import RankerConfig
 from headrace.models.device import parse_device
 from headrace.models.state import ModelState
-from headrace.models.training import Trainer
+from headrace.models.training import Trainer, initial_dense
+from headrace.models.warm_start import carry_over
 from headrace.schemas.snapshot import SnapshotMeta
 
 
@@ -76,6 +77,34 @@ class LoopState(Struct, frozen=True, kw_only=True):
             published_ms=meta.published_ms,
             next_publish_ms=meta.next_publish_ms,
             next_snapshot_ms=meta.next_snapshot_ms,
+        )
+
+    @classmethod
+    def warm_started(
+        cls, settings: LoopSettings, config: RankerConfig, *, meta: SnapshotMeta, arrays: Arrays
+    ) -> "LoopState":
+        """Return the state in which a model starts from another one's checkpoint, where that one had read to.
+
+        Slots served before are the donor's: their samples are skipped whole, because some were read by it.
+        """
+        initial = initial_dense(config, np.random.default_rng(settings.seed))
+        state = carry_over(unflatten(arrays), of=RankerConfig.parse(meta.settings), to=config, initial=initial)
+        scheduler, clock_ms = _scheduler(settings, config), meta.clock_ms
+        scheduler.resume(
+            scheduler.arrays() | {"loop/ahead": arrays["loop/ahead"]},
+            clock_ms=clock_ms,
+            started_ms=clock_ms,
+            since_ms=clock_ms,
+        )
+        return cls(
+            trainer=Trainer.from_state(config, state, parse_device(settings.device)),
+            published=ModelState.empty(config),
+            scheduler=scheduler,
+            metrics=Prequential(config.heads),
+            guard=Guard(settings.limits, config.heads),
+            offset=meta.offset,
+            epoch=0,
+            published_ms=clock_ms,
         )
 
 

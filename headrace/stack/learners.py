@@ -44,7 +44,7 @@ def wanted_learners(
     models = {challenger: (), **own} if challenger not in ("", LIVE_MODEL) else own  # seasons' models do not learn
     return {
         f"{LEARNER_PREFIX}{model}": structs.replace(
-            learner(layout, endpoints, f"{LEARNER_PREFIX}{model}", "--model", model, *arguments), autostart=True
+            learner(layout, endpoints, f"{LEARNER_PREFIX}{model}", *arguments, model=model), autostart=True
         )
         for model, arguments in models.items()
         if not is_unfinished(layout, model, trained=trained)  # two writers would fence each other off

@@ -5,6 +5,7 @@ import sys
 import msgspec
 
 from headrace.layout import PROJECT_VARIABLE, STATE_VARIABLE, Endpoints, Layout
+from headrace.schemas.defaults import LIVE_MODEL
 from headrace.stack import flink
 from headrace.stack.supervisor import Program
 
@@ -48,12 +49,13 @@ def secret(variable: str, value: str) -> dict[str, str]:
     return {variable: value, f"{variable}_FILE": ""}
 
 
-def learner(layout: Layout, endpoints: Endpoints, name: str, *more: str) -> Program:
-    """A learner with the stack's intervals, live's unless `more` names another model."""
+def learner(layout: Layout, endpoints: Endpoints, name: str, *more: str, model: str = LIVE_MODEL) -> Program:
+    """The learner of a model, with the stack's intervals; after a change of `model.toml` it carries weights over."""
     pace = endpoints.pace
     intervals = ("--cadence-s", pace.cadence_s, "--snapshot-s", pace.snapshot_s, "--wait-s", pace.wait_ms // 1000)
     locations = ("--bootstrap", endpoints.bootstrap, "--artefacts", str(layout.artefacts))
-    arguments = (*locations, "--features", str(layout.features), *fusion_arguments(layout), *map(str, intervals), *more)
+    declared = ("--features", str(layout.features), *fusion_arguments(layout))
+    arguments = (*locations, *declared, *map(str, intervals), "--warm-start", model, "--model", model, *more)
     return at_low_priority(python_process(layout, endpoints, name, "headrace.learner", *arguments))
 
 
