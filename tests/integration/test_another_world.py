@@ -1,4 +1,4 @@
-"""A project of support articles, whose stream has its own names: it serves, learns and evaluates as it is."""
+"""A project of support articles, whose stream has its own names: it serves, learns, evaluates, and changes."""
 
 import os
 import re
@@ -90,6 +90,31 @@ def test_it_evaluates_a_log(project: Path) -> None:
     columns = "user=reader,item=article,time=at,label=opened"
     printed = headrace(project, "evaluate", str(log), "--map", columns, "--features", str(project / "features"))
     assert re.search(r"headrace +\d\.\d+ ± ", printed), printed
+
+
+def test_it_goes_on_with_another_input(endpoints: Endpoints, project: Path) -> None:
+    del endpoints  # only the stack that it stands for
+    layout = Layout(project / ".headrace", project=project)
+    model_file = project / "features" / "model.toml"
+    heat = '"article_reads.heat" = {shape = "log", scale = 0.3}'
+    model_file.write_text(model_file.read_text().replace("[cross]", f"{heat}\n[cross]"))
+    stack.stop(layout)
+    again = stack.up(layout, say=print, pace=TEST_PACE, usual_ports=False)
+    with Client(again.api_url, again.token, timeout_s=30) as api:
+        wait(lambda: slate(api, "r1").versions.model.startswith("2."), "a slate that a model ranks", project)
+        begun = api.list_models().history[0]
+        answer = slate(api, "r1")
+        assert (answer.degraded.level, answer.degraded.reasons) == (0, [])
+        labelled = give_feedback(api)
+        wait(lambda: positives(again) >= labelled, "the samples of the feedback", project)
+        learnt_from = max(sample.known_at for sample in samples(again) if sample.labels.get(OPENED))
+
+        def has_learned() -> bool:
+            slate(api, "r2")  # its samples move the learner's clock past the feedback
+            return api.list_models().history[0].to_ms >= learnt_from
+
+        wait(has_learned, "a version that learned it", project)
+        assert begun.version.startswith("2."), begun
 
 
 def slate(api: Client, reader: str) -> RecommendationAnswer:
