@@ -11,15 +11,16 @@ Operators in order (the SQL of each group comes from its plan, see lang/executor
 There are no windows, watermarks or timers: when a late event changes a tile, the whole tile is emitted again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
-from pyflink.table import StatementSet, StreamTableEnvironment
+from pyflink.table import StreamTableEnvironment
 
-from headrace.jobs import tables
+from headrace.jobs import compiled_plan, tables
+from headrace.jobs.compiled_plan import JobSql
 from headrace.jobs.environment import table_environment
 from headrace.jobs.settings import JobSettings, from_command_line, plan_of
-from headrace.lang.executors.flink_sql import TopicTable, statements
+from headrace.lang.executors.flink_sql import Statements, TopicTable, statements
 from headrace.lang.plan.clean_topic import RECEIVED_AT, clean_topic, contract
 from headrace.lang.plan.plan import Group
 from headrace.lang.plan.source import Source
@@ -60,45 +61,24 @@ def streaming_environment(groups: Sequence[Group], settings: JobSettings) -> Str
     return environment
 
 
-def fold(
-    inserts: StatementSet,
-    environment: StreamTableEnvironment,
-    group: Group,
-    *,
-    source_table: str,
-    table_options: Callable[[TopicTable], str],
-) -> None:
-    """Add a group to a job: create its tables and views now, and add its inserts to the statement set."""
-    sql = statements(group, source_table=source_table, table_options=table_options)
-    for statement in (*sql.tables, *sql.views):
-        environment.execute_sql(statement)
-    for insert in sql.inserts:
-        inserts.add_insert_sql(insert)
-
-
-def build(groups: Sequence[Group], settings: JobSettings, *, from_ms: int = 0) -> StatementSet:
-    """One job for groups of one source, ready to execute or explain; `from_ms` is the append time to read from."""
-    environment = streaming_environment(groups, settings)
+def job_sql(groups: Sequence[Group], settings: JobSettings, *, from_ms: int = 0) -> JobSql:
+    """The statements of one job for groups of one source; `from_ms` is the append time to read from."""
     source = groups[0].source
     clean = tables.read_committed(settings.bootstrap, clean_topic(source), group=settings.name_of(JOB)) | {
         "format": "avro"
     }
     if from_ms:
         clean |= {"scan.startup.mode": "timestamp", "scan.startup.timestamp-millis": str(from_ms)}
-    for statement in _source_ddl(source, clean, settings):
-        environment.execute_sql(statement)
-    inserts = environment.create_statement_set()
-    inserts.add_insert_sql(_aside_sql(source))
-    for group in groups:
-        topics = partial(sink_options, bootstrap=settings.bootstrap)
-        fold(inserts, environment, group, source_table=SOURCE_TABLE, table_options=topics)
-    return inserts
+    topics = partial(sink_options, bootstrap=settings.bootstrap)
+    source_sql = Statements(
+        tuple(_source_tables(source, clean, settings)), (_source_view(source),), (_aside_sql(source),)
+    )
+    of_groups = (statements(group, source_table=SOURCE_TABLE, table_options=topics) for group in groups)
+    return JobSql((source_sql, *of_groups))
 
 
-def _source_ddl(source: Source, clean: Mapping[str, str], settings: JobSettings) -> list[str]:
-    """The clean topic, the view of the events to fold, and the quarantine topic for the others."""
-    log = contract(source)
-    names = ", ".join(f"`{field['name']}`" for field in log.fields)
+def _source_tables(source: Source, clean: Mapping[str, str], settings: JobSettings) -> list[str]:
+    """The clean topic, and the quarantine topic for events that are not folded."""
     aside = {
         "connector": "kafka",
         "topic": QUARANTINE.name,
@@ -108,13 +88,19 @@ def _source_ddl(source: Source, clean: Mapping[str, str], settings: JobSettings)
         "value.fields-include": "EXCEPT_KEY",
     } | tables.brokers(settings.bootstrap)
     return [
-        f"CREATE TEMPORARY TABLE {_LOG_TABLE} ({tables.columns(log)}, {tables.ORIGIN}) WITH ({tables.options(clean)})",
-        f"CREATE TEMPORARY VIEW {SOURCE_TABLE} AS SELECT {names} FROM {_LOG_TABLE} WHERE {_in_time(source)}",
+        f"CREATE TEMPORARY TABLE {_LOG_TABLE} ({tables.columns(contract(source))}, {tables.ORIGIN}) "
+        f"WITH ({tables.options(clean)})",
         f"""CREATE TEMPORARY TABLE aside (
           place STRING NOT NULL, reason STRING NOT NULL, topic STRING NOT NULL, `partition` INT NOT NULL,
           `offset` BIGINT NOT NULL, payload BYTES, `at` BIGINT NOT NULL
         ) WITH ({tables.options(aside)})""",
     ]
+
+
+def _source_view(source: Source) -> str:
+    """The events to fold."""
+    names = ", ".join(f"`{field['name']}`" for field in contract(source).fields)
+    return f"CREATE TEMPORARY VIEW {SOURCE_TABLE} AS SELECT {names} FROM {_LOG_TABLE} WHERE {_in_time(source)}"
 
 
 def _in_time(source: Source) -> str:
@@ -135,7 +121,8 @@ def _aside_sql(source: Source) -> str:
 
 def compute(groups: Sequence[Group], settings: JobSettings, *, from_ms: int = 0) -> None:
     """Start the job on the cluster given in the settings."""
-    build(groups, settings, from_ms=from_ms).execute()
+    environment = streaming_environment(groups, settings)
+    compiled_plan.execute(environment, job_sql(groups, settings, from_ms=from_ms), settings.compiled_plans)
 
 
 def submit(settings: JobSettings) -> None:

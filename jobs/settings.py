@@ -28,6 +28,7 @@ class JobSettings(Struct, frozen=True, kw_only=True):
         wait_ms: samples only: how long a slot waits for feedback before its open heads count as negative.
         correction_ms: samples only: how long after the wait a late positive still corrects its label.
         negative_rate: samples only: share of the slots without a positive that train, in (0, 1].
+        compiled_plans: features only: folder of the job's compiled plans; None plans the SQL at each start.
         restore: a retained checkpoint to start from.
         cluster: REST address (host:port) of a session cluster to submit to; None under `flink run`, which sets it.
     """
@@ -42,6 +43,7 @@ class JobSettings(Struct, frozen=True, kw_only=True):
     wait_ms: int = WAIT_MS
     correction_ms: int = CORRECTION_MS
     negative_rate: float = 1.0
+    compiled_plans: Path | None = None
     restore: str | None = None
     cluster: str | None = None
 
@@ -90,6 +92,7 @@ def command_line(job: str) -> argparse.ArgumentParser:
         help="milliseconds after the wait in which a late positive still corrects its label",
     )
     parser.add_argument("--negative-rate", type=float, help="share of the slots without a positive that become samples")
+    parser.add_argument("--compiled-plans", type=Path, help="features only: folder of the job's compiled plans")
     parser.add_argument("--restore", help="retained checkpoint to start from")
     parser.add_argument("--cluster", help="host:port of a session cluster; not needed under `flink run`")
     return parser

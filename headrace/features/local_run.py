@@ -21,8 +21,9 @@ from msgspec import Struct
 from pyflink.java_gateway import get_gateway
 
 from headrace.jobs import features, tables
+from headrace.jobs.compiled_plan import JobSql
 from headrace.jobs.settings import JobSettings
-from headrace.lang.executors.flink_sql import TopicTable, sequence_table, tile_table
+from headrace.lang.executors.flink_sql import Statements, TopicTable, sequence_table, statements, tile_table
 from headrace.lang.executors.fold import SequenceRow, TileRow
 from headrace.lang.executors.tile_store import TileStore
 from headrace.lang.expressions.per_event import Event
@@ -45,18 +46,19 @@ def run(inputs: Sequence[LocalInput], folder: Path) -> list[TileStore]:
     """Aggregate the events of each input, in one job; its files stay in the folder."""
     groups = [msgspec.structs.replace(each.group, version=number) for number, each in enumerate(inputs, start=1)]
     environment = features.streaming_environment(groups, JobSettings(bootstrap="none"))
-    inserts = environment.create_statement_set()
+    parts: list[Statements] = []
     for group, each in zip(groups, inputs, strict=True):
         source = group.source
         file = folder / f"events_{group.version}.json"
         file.write_bytes(b"".join(msgspec.json.encode({**event, **_ORIGIN}) + b"\n" for event in each.events))
         options = tables.options({"connector": "filesystem", "path": file.as_uri(), "format": "json"})
         name = f"events_{group.version}"
-        environment.execute_sql(f"CREATE TEMPORARY TABLE {name} ({tables.columns(contract(source))}) WITH ({options})")
-        features.fold(inserts, environment, group, source_table=name, table_options=_print_options)
+        events = f"CREATE TEMPORARY TABLE {name} ({tables.columns(contract(source))}) WITH ({options})"
+        parts.append(Statements((events,), (), ()))
+        parts.append(statements(group, source_table=name, table_options=_print_options))
     lines = folder / "rows.txt"
     with _jvm_output_to(lines):
-        inserts.execute().wait()
+        JobSql(tuple(parts)).statement_set(environment).execute().wait()
     return _read_stores(groups, lines.read_text(encoding="utf-8"))
 
 

@@ -81,6 +81,7 @@ def submit(layout: Layout, endpoints: Endpoints, names: tuple[str, ...]) -> None
                 parallelism=parallelisms(layout).get(name, 1),
                 checkpoint_ms=checkpoint_ms,
                 checkpoints=folder and folder.as_uri(),
+                compiled_plans=folder and folder / "plans",
                 wait_ms=pace.wait_ms,
                 correction_ms=pace.correction_ms,
                 negative_rate=pace.negative_rate,

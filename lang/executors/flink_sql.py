@@ -46,8 +46,8 @@ class TopicTable(Struct, frozen=True):
         return f"CREATE TEMPORARY TABLE {quote_name(self.name)} (\n" + ",\n".join(lines) + f"\n) WITH ({options})"
 
 
-class GroupSql(Struct, frozen=True):
-    """The statements of one group; run them in this order, with all inserts in one statement set."""
+class Statements(Struct, frozen=True):
+    """SQL statements; run them in this order, with all inserts of a job in one statement set."""
 
     tables: tuple[str, ...]
     views: tuple[str, ...]
@@ -73,7 +73,7 @@ def sequence_table(group: Group) -> TopicTable:
     return TopicTable(name, group.sequence_topic, "append", key, tuple(columns))
 
 
-def statements(group: Group, *, source_table: str, table_options: Callable[[TopicTable], str]) -> GroupSql:
+def statements(group: Group, *, source_table: str, table_options: Callable[[TopicTable], str]) -> Statements:
     """Generate the group's tables, views and inserts over a table of accepted events."""
     tables: list[str] = []
     views: list[str] = []
@@ -100,7 +100,7 @@ def statements(group: Group, *, source_table: str, table_options: Callable[[Topi
         table = sequence_table(group)
         tables.append(table.ddl(table_options(table)))
         inserts += [_sequence_sql(group, each, source, quote_name(table.name)) for each in group.sequences]
-    return GroupSql(tuple(tables), tuple(views), tuple(inserts))
+    return Statements(tuple(tables), tuple(views), tuple(inserts))
 
 
 def _entity_columns(group: Group) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ import pytest
 
 from headrace.layout import REPOSITORY, STATE_VARIABLE, Layout
 from headrace.stack.flink_rest import FlinkRest
-from headrace.stack.jobs import JOBS
+from headrace.stack.jobs import JOBS, checkpoints
 from tests.support.event_load import EventLoad, assert_complete
 from tests.support.line import Line, running
 
@@ -52,6 +52,18 @@ def test_restarts_and_rescaling_under_load_lose_nothing(own: Line, load: EventLo
         back = headrace(own, "rescale", "features", "1")
     assert "restarted" in back
     assert_complete(own, load)
+
+
+def test_features_run_their_compiled_plan(own: Line) -> None:
+    rest = FlinkRest(own.endpoints.flink_url)
+    (plan,) = (checkpoints(own.layout, "features") / "plans").glob("*.json")
+    plan.write_text(plan.read_text().replace("MiniBatchAssigner(", "AssignerOfTheFile("))
+    assert "features: restarted from file:" in headrace(own, "upgrade", "features")
+
+    def runs_it() -> bool:
+        return any("AssignerOfTheFile" in task.text for task in rest.tasks("features").values())
+
+    own.wait(runs_it, "operators of the plan in the file")
 
 
 def test_an_unknown_job_is_named(own: Line) -> None:

@@ -1,0 +1,68 @@
+"""The SQL of a job, and its compiled plan: the operators that its state belongs to, as a file.
+
+A savepoint holds the state of a plan's operators. The planner of a later Flink may make other operators of the same
+SQL; from the file it makes the same ones (https://cwiki.apache.org/confluence/x/KZBnCw, FLIP-190). The file holds no
+options of tables, so neither addresses nor secrets.
+"""
+
+from hashlib import blake2b
+from pathlib import Path
+
+from msgspec import Struct
+from pyflink.table import StatementSet, StreamTableEnvironment
+
+from headrace.lang.executors.flink_sql import Statements
+from headrace.store.files import write_durably
+
+_RESTORED_FROM = "execution.state-recovery.path"
+
+
+class JobSql(Struct, frozen=True):
+    """The statements of one job, run in the order of `Statements`, all inserts in one statement set."""
+
+    parts: tuple[Statements, ...]
+
+    @property
+    def digest(self) -> str:
+        """A hash of all but the tables' options."""
+        columns = (table.rpartition(") WITH (")[0] for part in self.parts for table in part.tables)
+        queries = (query for part in self.parts for query in (*part.views, *part.inserts))
+        return blake2b("\n".join([*columns, *queries]).encode(), digest_size=8).hexdigest()
+
+    def declare_tables(self, environment: StreamTableEnvironment) -> None:
+        """Create the tables."""
+        for part in self.parts:
+            for table in part.tables:
+                environment.execute_sql(table)
+
+    def statement_set(self, environment: StreamTableEnvironment) -> StatementSet:
+        """Create tables and views; returns the inserts, ready to execute."""
+        self.declare_tables(environment)
+        inserts = environment.create_statement_set()
+        for part in self.parts:
+            for view in part.views:
+                environment.execute_sql(view)
+            for insert in part.inserts:
+                inserts.add_insert_sql(insert)
+        return inserts
+
+
+def execute(environment: StreamTableEnvironment, sql: JobSql, plans: Path | None) -> None:
+    """Start a job from its plan in a folder; without one, plan it and keep the plan. None keeps none.
+
+    A job that was started without a plan goes on without: its state belongs to operators with other ids.
+    """
+    if plans is None:
+        sql.statement_set(environment).execute()
+        return
+    file, known = plans.absolute() / f"{sql.digest}.json", any(plans.glob("*.json"))
+    if file.exists():
+        sql.declare_tables(environment)
+    elif environment.get_config().get(_RESTORED_FROM, "") and not known:
+        sql.statement_set(environment).execute()
+        return
+    else:
+        plan = sql.statement_set(environment).compile_plan()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_durably(file, plan.as_json_string().encode())
+    environment.execute_sql(f"EXECUTE PLAN '{file.as_uri()}'")
