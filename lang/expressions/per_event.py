@@ -157,7 +157,10 @@ def _ln(x: Number) -> Scalar:
 
 
 def _exp(x: Number) -> Scalar:
-    return math.exp(x) if x < 709.0 else math.inf
+    try:
+        return math.exp(x)
+    except OverflowError:
+        return math.inf
 
 
 def _least(*values: Number) -> Scalar:
