@@ -203,8 +203,14 @@ def main() -> None:
 
 def launch(arguments: Sequence[str]) -> None:
     """Run a command in an environment: its settings are variables before any module of the command is loaded."""
+    environment, command = split_environment(arguments)
+    project.enter(environment)
+    app(command)
+
+
+def split_environment(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """The environment that `--env` names, empty without it, and the command."""
     parser = argparse.ArgumentParser("headrace", add_help=False, allow_abbrev=False)
     parser.add_argument("--env", default="")
     known, command = parser.parse_known_args(arguments)
-    project.enter(known.env)
-    app(command)
+    return known.env, command

@@ -1,9 +1,6 @@
 """The commands of docs/first-feature.md, in order, on the running line."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +8,7 @@ import pytest
 from headrace.client import ItemRecord, RecommendationRequest
 from headrace.layout import FEATURES, REPOSITORY
 from tests.support.line import Line
+from tests.support.pages import run
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(500)]
 BLOCKS = re.findall(r"```sh\n(.*?)```", (REPOSITORY / "docs" / "first-feature.md").read_text(), re.DOTALL)
@@ -51,12 +49,3 @@ def test_every_command_of_the_tutorial_works(line: Line, tmp_path: Path) -> None
     known = r"  redis: about \d+\.\d MB, \d+ keys of \d+ bytes\n  flink: about \d+\.\d MB in a checkpoint\n"
     assert re.search(known, said), said
     assert re.search(r"item_rush +1 +yes .* \d+ of 2000000", said), said
-
-
-def run(block: str, folder: Path) -> str:
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    command = ["bash", "-euo", "pipefail", "-c", block]
-    environment = os.environ | {"PATH": path}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
-    return done.stdout
