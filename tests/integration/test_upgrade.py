@@ -1,4 +1,4 @@
-"""Jobs restarted from savepoints and rescaled while events arrive: none lost, none doubled, features right."""
+"""The commands of docs/upgrade.md while events arrive: none is lost, none counted twice, features are right."""
 
 import contextlib
 import os
@@ -14,8 +14,10 @@ from headrace.stack.flink_rest import FlinkRest
 from headrace.stack.jobs import JOBS, checkpoints
 from tests.support.event_load import EventLoad, assert_complete
 from tests.support.line import Line, running
+from tests.support.pages import blocks, run
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(580)]
+UPGRADE, RESCALE, RESTART = blocks(REPOSITORY / "docs" / "upgrade.md")[0][1].splitlines()
 
 
 def headrace(line: Line, *arguments: str) -> str:
@@ -38,13 +40,13 @@ def load(own: Line) -> Iterator[EventLoad]:
         yield begun
 
 
-def test_restarts_and_rescaling_under_load_lose_nothing(own: Line, load: EventLoad) -> None:
+def test_restarts_and_rescaling_under_load_lose_nothing(own: Line, load: EventLoad, tmp_path: Path) -> None:
     rest = FlinkRest(own.endpoints.flink_url)
-    print(said := headrace(own, "upgrade", *JOBS))
-    assert [text.partition(":")[0] for text in said.splitlines()] == [*JOBS], said
+    print(said := run(UPGRADE, tmp_path))
+    assert [text.partition(":")[0] for text in said.splitlines()] == sorted(JOBS), said
     assert said.count("restarted from file:") == 3
     try:
-        assert "features: restarted from file:" in (said := headrace(own, "rescale", "features", "2")), said
+        assert "features: restarted from file:" in (said := run(RESCALE, tmp_path)), said
         assert rest.parallelism("features") == 2
         own.wait(lambda: len(load.events) > 100, "a load that went on")
     finally:
@@ -52,6 +54,9 @@ def test_restarts_and_rescaling_under_load_lose_nothing(own: Line, load: EventLo
         back = headrace(own, "rescale", "features", "1")
     assert "restarted" in back
     assert_complete(own, load)
+    run(RESTART, REPOSITORY)
+    rest = FlinkRest(own.layout.endpoints().flink_url)
+    own.wait(lambda: all(map(rest.is_running, JOBS)), "the jobs after the restart")
 
 
 def test_features_run_their_compiled_plan(own: Line) -> None:
