@@ -1,6 +1,5 @@
 """A stack that `headrace up` did not start: Kafka wants SASL and TLS, Redis a user and TLS, names have a prefix."""
 
-import contextlib
 import os
 import re
 import shutil
@@ -11,130 +10,27 @@ from pathlib import Path
 
 import httpx
 import msgspec
-import psutil
 import pytest
 
 from headrace.client import Client, EventRecord, ItemRecord, RecommendationRequest
-from headrace.layout import FEATURES, REPOSITORY, Layout
+from headrace.layout import FEATURES, REPOSITORY
 from headrace.schemas.times import now_ms
 from headrace.stack import flink
 from headrace.stack.flink_rest import FlinkRest
-from headrace.stack.ports import Ports, choose_ports
 from headrace.wait import wait_until
 from tests.support import secured
+from tests.support.staging import BY_VARIABLE, SECRETS, TOKEN, Staging, running, with_secrets
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
-TOKEN, MODEL_KEY, MASK_KEY = "a-token-of-the-test", "model-key-of-the-test", "mask-key-of-the-test"
-SECRETS = (secured.PASSWORD, TOKEN, MODEL_KEY, MASK_KEY)
 JOBS = ("ingest", "features", "samples")
-BY_VARIABLE = {"HEADRACE_KAFKA_SASL_PASSWORD": secured.PASSWORD, "HEADRACE_KAFKA_SASL_PASSWORD_FILE": ""}
-PROJECT = """\
-[environments.staging]
-token_file = "secrets/token"
-model.key_file = "secrets/model"
-mask.key_file = "secrets/mask"
-artefacts = "artefacts"
-api.url = "http://127.0.0.1:{ports.api}"
-flink.url = "http://127.0.0.1:{ports.flink_rest}"
-topics = {{prefix = "shop.", partitions = 2}}
-
-[environments.staging.kafka]
-bootstrap.servers = "127.0.0.1:{kafka}"
-security.protocol = "SASL_SSL"
-sasl.mechanism = "SCRAM-SHA-512"
-sasl.username = "{secured.USER}"
-sasl.password_file = "secrets/password"
-ssl.ca.location = "ca.pem"
-java.transaction.timeout.ms = 900000
-
-[environments.staging.redis]
-url = "rediss://127.0.0.1:{redis}"
-username = "{secured.USER}"
-password_file = "secrets/password"
-tls.ca = "ca.pem"
-key_prefix = "shop:"
-"""
-
-
-class Staging:
-    """The processes of an environment, each started by its own command."""
-
-    def __init__(self, folder: Path, ports: Ports) -> None:
-        self.folder = folder
-        self.ports = ports
-        self.layout = Layout(folder / "local")
-        self._stack = contextlib.ExitStack()
-
-    def headrace(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """A command of the command line, in the project's folder."""
-        command = [sys.executable, "-c", "from headrace.cli import main; main()", "--env", "staging", *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), **variables}
-        return subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=120
-        )
-
-    def start(self, name: str, *command: str, **variables: str) -> None:
-        """A process of the environment, until the end of the test."""
-        log = self._stack.enter_context((self.layout.logs / f"{name}.log").open("wb"))
-        environment = {**os.environ, **self.variables(), **variables}
-        process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=log, stderr=log)
-        self._stack.callback(_end, process)
-
-    def variables(self) -> dict[str, str]:
-        """The settings as an orchestrator gives them to a container."""
-        from headrace import project
-
-        return project.settings(self.folder / "headrace.toml", "staging")
-
-    def close(self) -> None:
-        """End all processes."""
-        self._stack.close()
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-    process.terminate()
-    process.wait(60)
-    for child in children:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            child.kill()
 
 
 @pytest.fixture(scope="module")
 def staging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staging]:
-    folder = tmp_path_factory.mktemp("project")
-    certificates, (ports, _) = secured.certificates(folder), choose_ports(usual=False)
-    (folder / "secrets").mkdir()
-    (folder / "features").symlink_to(FEATURES)
-    for name, secret in zip(("password", "token", "model", "mask"), SECRETS, strict=True):
-        (folder / "secrets" / name).write_text(secret)
-    with (
-        secured.broker(folder / "broker", certificates) as kafka,
-        secured.redis(folder, certificates) as redis,
-        contextlib.closing(Staging(folder, ports)) as made,
-    ):
-        text = PROJECT.format(ports=ports, kafka=kafka, redis=redis, secured=secured)
-        (folder / "headrace.toml").write_text(text)
-        made.layout.create()
-        flink.configure(made.layout, ports)
-        of_flink = {**flink.environment(made.layout), **BY_VARIABLE}
-        made.start("jobmanager", *flink.jobmanager_command(), **of_flink)
-        made.start("taskmanager", *flink.taskmanager_command(), **of_flink)
-        ready = wait_until_connected(made)
-        assert ready.count("✓") == 3, ready
+    with running(tmp_path_factory.mktemp("project")) as made:
+        made.start_flink()
+        made.wait_until_connected(3)  # all but the API
         yield made
-
-
-def wait_until_connected(staging: Staging) -> str:
-    """What `headrace connect` says once all but the API answers."""
-    seen: list[str] = []
-
-    def answers() -> bool:
-        seen.append(staging.headrace("connect").stdout)
-        return seen[-1].count("✓") == 3
-
-    wait_until(answers, what="Kafka, Redis and Flink", deadline_s=120, hint=f"Look into {staging.layout.logs}.")
-    return seen[-1]
 
 
 def test_topics_and_versions_are_made_by_commands(staging: Staging) -> None:
@@ -165,30 +61,23 @@ def test_jobs_are_submitted_by_flink_run(staging: Staging) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
     rest = FlinkRest(f"http://127.0.0.1:{staging.ports.flink_rest}")
     for job in JOBS:
-        wait_until(
-            lambda job=job: rest.is_running(job), what=job, deadline_s=90, hint=f"Look into {staging.layout.logs}."
-        )
+        wait_until(lambda job=job: rest.is_running(job), what=job, deadline_s=90, hint=staging.hint)
 
 
 def test_an_event_becomes_a_feature_and_changes_a_slate(staging: Staging) -> None:
-    python, shared = (sys.executable, "-m"), staging.folder / "shared"
-    host = ["--artefacts", str(staging.folder / "artefacts"), "--shared", str(shared), "--features", str(FEATURES)]
-    host += ["--spool", str(staging.folder / "spool")]
-    staging.start("loader", *python, "headrace.store.loader")
-    staging.start("learner", *python, "headrace.learner", "--artefacts", str(staging.folder / "artefacts"))
-    staging.start("feeder", *python, "headrace.serving.feeder", *host)
-    staging.start("serving", *python, "headrace.serving", *host, "--port", str(staging.ports.api), "--workers", "1")
-    url = f"http://127.0.0.1:{staging.ports.api}"
-    hint = f"Look into {staging.layout.logs}."
-    wait_until(lambda: httpx.get(f"{url}/health/ready").is_success, what="the API", deadline_s=120, hint=hint)
-    with Client(url, TOKEN, timeout_s=30) as api:
+    staging.start_serving()
+    staging.start_learner("learner")
+    with Client(staging.api_url, TOKEN, timeout_s=30) as api:
         api.upsert_items([ItemRecord(item_id=f"i{number}", category="news") for number in range(4)])
         click = EventRecord(event_id="e1", user_id="u1", item_id="i1", event_type="click", occurred_at=now_ms())
         assert api.send_events([click]).accepted == 1
         wait_until(
-            lambda: _items(api) == {"i0", "i2", "i3"}, what="a slate without the click", deadline_s=90, hint=hint
+            lambda: _items(api) == {"i0", "i2", "i3"},
+            what="a slate without the click",
+            deadline_s=90,
+            hint=staging.hint,
         )
-        wait_until(lambda: _is_counted(api), what="the feature of the click", deadline_s=90, hint=hint)
+        wait_until(lambda: _is_counted(api), what="the feature of the click", deadline_s=90, hint=staging.hint)
 
 
 def _items(api: Client) -> set[str]:
@@ -223,24 +112,19 @@ def test_no_job_was_restarted(staging: Staging) -> None:
 
 
 def test_no_secret_is_seen_in_processes_logs_or_jobs(staging: Staging) -> None:
-    seen = [" ".join(each.info["cmdline"] or ()) for each in psutil.process_iter(["cmdline"])]
-    seen += [path.read_text(errors="replace") for path in staging.layout.logs.iterdir()]
+    assert staging.secrets_in_processes_and_logs() == []
+    seen: list[str] = []
     rest = f"http://127.0.0.1:{staging.ports.flink_rest}"
     for job in httpx.get(f"{rest}/jobs").json()["jobs"]:
         seen += [httpx.get(f"{rest}/jobs/{job['id']}{part}").text for part in ("", "/config", "/plan", "/exceptions")]
     assert len(httpx.get(f"{rest}/jobs").json()["jobs"]) == len(JOBS)
-    parts = [part for secret in SECRETS for part in secret.split("'")]  # SQL doubles an apostrophe
-    assert not [text[:200] for text in seen for part in parts if len(part) > 2 and part in text]
+    assert with_secrets(seen) == []
 
 
 def test_a_version_is_released_on_it(staging: Staging) -> None:
     """Runs after those that count jobs: one that was cancelled stays in Flink's list."""
 
-    def done(*arguments: str) -> str:
-        found = staging.headrace(*arguments)
-        assert found.returncode == 0, (arguments, found.stdout, found.stderr)
-        return found.stdout + found.stderr
-
+    done = staging.succeed
     edited = staging.folder / "edited"
     shutil.copytree(FEATURES, edited)
     group = edited / "user_engagement.sql"
