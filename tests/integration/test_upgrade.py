@@ -60,7 +60,7 @@ def test_restarts_and_rescaling_under_load_lose_nothing(own: Line, load: EventLo
 
 
 def test_features_run_their_compiled_plan(own: Line) -> None:
-    rest = FlinkRest(own.endpoints.flink_url)
+    rest = FlinkRest(own.layout.endpoints().flink_url)
     (plan,) = (checkpoints(own.layout, "features") / "plans").glob("*.json")
     plan.write_text(plan.read_text().replace("MiniBatchAssigner(", "AssignerOfTheFile("))
     assert "features: restarted from file:" in headrace(own, "upgrade", "features")
