@@ -100,7 +100,7 @@ QUARANTINE = Topic(
     value="Avro, schemas/dead_letter.py: records that a consumer set aside (store/quarantine.py)",
     partitions=1,
     retention_ms=30 * _DAY_MS,
-    written_by="features, samples, loader, learner, serving, keeper",
+    written_by="features, samples, loader, learner, serving, reconciler",
     read_by="operators",
 )
 ITEMS = Topic(

@@ -154,7 +154,7 @@ def apply_release(
 
 
 def _wait_for_job(rest: FlinkRest, version: Version) -> None:
-    hint = "Look at Flink's web page, and on a local stack at keeper.log."
+    hint = "Look at Flink's web page, and on a local stack at reconciler.log."
     wait_until(lambda: rest.is_running(version.job), what=f"job {version.job}", deadline_s=_RUNNING_S, hint=hint)
 
 

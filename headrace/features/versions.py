@@ -146,7 +146,7 @@ def gc() -> None:
     """Remove what retired versions left behind: topics, keys in the store, checkpoints."""
     endpoints, registry, rest = _stack()
     for version in registry.versions().retired.values():
-        hint = "Look at keeper.log."
+        hint = "Look at reconciler.log."
         wait_until(
             lambda job=version.job: job not in rest.jobs(), what=f"end of {version.job}", deadline_s=150, hint=hint
         )

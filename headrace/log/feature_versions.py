@@ -1,6 +1,6 @@
 """The life cycle of a feature version on a running stack: apply, fill from the log, promote, roll back, retire.
 
-Every step is a record on topic `control` (store/versions.py), which keeper, loader and serving follow.
+Every step is a record on topic `control` (store/versions.py), which reconciler, loader and serving follow.
 """
 
 import shutil
@@ -122,7 +122,7 @@ class Registry:
         return self._decide(name, names.ROLLBACK, LiveState(now.previous, now.version), why=why)
 
     def retire(self, version: Version, *, why: str) -> None:
-        """Retire a version; the keeper stops its job."""
+        """Retire a version; the reconciler stops its job."""
         self._write(f"{names.GROUP}{version.name}", names.RETIRE, {}, why)
         self._flush()
 

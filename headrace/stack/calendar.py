@@ -1,6 +1,6 @@
 """Seasonal models: which model the alias `season` follows today, by `seasons.yaml` in the stack's folder.
 
-Serving has no calendar: the keeper writes a record to topic `control` when the season changes, and serving follows it.
+Serving has no calendar: the reconciler writes a record to topic `control` when the season changes, and serving follows it.
 """
 
 import re
@@ -77,7 +77,7 @@ def follow_season(layout: Layout, endpoints: Endpoints, *, followed: str, traine
     model = now.model if now else LIVE_MODEL
     if (seasons or followed) and model != followed:  # removing the calendar ends its season
         why = f"season {now.name}" if now else "no season"
-        decide(endpoints, structs.replace(follow_decision(model, SEASON), who="keeper", why=why))
+        decide(endpoints, structs.replace(follow_decision(model, SEASON), who="reconciler", why=why))
 
 
 def find_season(layout: Layout, seasons: list[Season], today: str, *, trained: Collection[str]) -> Season | None:

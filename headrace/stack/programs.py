@@ -15,7 +15,7 @@ PURPOSES = {
     "redis": "the feature store",
     "jobmanager": "Flink: coordinates the jobs",
     "taskmanager": "Flink: runs the jobs",
-    "keeper": "submits missing jobs, starts and stops learners",
+    "reconciler": "submits missing jobs, starts and stops learners",
     "loader": "writes computed features from Kafka to Redis",
     "learner": "trains the live model",
     "feeder": "follows the log and writes the state that serving answers from",

@@ -1,8 +1,8 @@
-"""The reconciler (process `keeper`): keeps every job and learner running, and records the stack's processes.
+"""The reconciler: keeps every job and learner running, and records the stack's processes.
 
-A standalone JobManager forgets its jobs when it dies. The keeper notices that a job is missing and submits it again
+A standalone JobManager forgets its jobs when it dies. The reconciler notices that a job is missing and submits it again
 from its newest checkpoint. It starts and stops the learners other than live's as the experiment's arms and the alias
-`challenger` name them. supervisord keeps the learners and the keeper itself alive.
+`challenger` name them. supervisord keeps the learners and the reconciler itself alive.
 """
 
 import subprocess
@@ -93,7 +93,7 @@ def run(layout: Layout, endpoints: Endpoints, *, stop: threading.Event) -> None:
         BrokenProgram: most decisions cannot be followed.
     """
     rest, versions = FlinkRest(endpoints.flink_url), Versions()
-    decisions = DecisionReader(endpoints.bootstrap, Quarantine("the keeper", KafkaSend(endpoints.bootstrap)))
+    decisions = DecisionReader(endpoints.bootstrap, Quarantine("the reconciler", KafkaSend(endpoints.bootstrap)))
     models: dict[str, str] = {}
     trained: frozenset[str] = frozenset()
     failures: list[str] = []

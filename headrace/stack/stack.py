@@ -159,7 +159,7 @@ def wait_for_engines(layout: Layout, endpoints: Endpoints) -> None:
 
 
 def pipeline_programs(layout: Layout, endpoints: Endpoints) -> list[Program]:
-    """The pipeline's own processes: keeper, loader, learner, feeder, and serving (configured by `serving.json`).
+    """The pipeline's own processes: reconciler, loader, learner, feeder, and serving (configured by `serving.json`).
 
     Raises:
         UsageProblem: `serving.json`, `seasons.yaml` or `fusion.json` is not valid.
@@ -176,7 +176,7 @@ def pipeline_programs(layout: Layout, endpoints: Endpoints) -> list[Program]:
     host = (*kafka_address, *redis_address, *features, *config, *fusion_arguments(layout), *artefacts)
     host = (*host, "--shared", str(layout.shared), "--spool", str(layout.spool))
     return [
-        python_process(layout, endpoints, "keeper", "headrace.stack.reconciler"),
+        python_process(layout, endpoints, "reconciler", "headrace.stack.reconciler"),
         python_process(layout, endpoints, "loader", "headrace.store.loader", *kafka_address, *redis_address),
         learner(layout, endpoints, "learner"),
         python_process(layout, endpoints, "feeder", "headrace.serving.feeder", *host),
@@ -192,10 +192,10 @@ def start_pipeline(layout: Layout, *, say: Say, pace: Pace, usual_ports: bool = 
         EnvironmentProblem: a part did not start (the message names its log), or the device is missing.
     """
     endpoints = start_engines(layout, say=say, pace=pace, make_programs=pipeline_programs, usual_ports=usual_ports)
-    start_programs(layout, "keeper", "loader", "learner")
+    start_programs(layout, "reconciler", "loader", "learner")
     rest = FlinkRest(endpoints.flink_url)
     for job in JOBS:
-        hint = f"Look at {layout.logs / 'keeper.log'} and {endpoints.flink_url}."
+        hint = f"Look at {layout.logs / 'reconciler.log'} and {endpoints.flink_url}."
         wait_until(lambda job=job: rest.is_running(job), what=f"job {job}", deadline_s=120, hint=hint)
     supervisor.record(layout)
     return endpoints

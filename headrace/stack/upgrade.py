@@ -81,7 +81,7 @@ def restart(layout: Layout, rest: FlinkRest, name: str) -> None:
     def runs_again() -> bool:
         return rest.jobs()[name][0] != old and rest.is_running(name)
 
-    wait_until(runs_again, what=f"job {name}", deadline_s=_START_S, hint=f"Look at {layout.logs / 'keeper.log'}.")
+    wait_until(runs_again, what=f"job {name}", deadline_s=_START_S, hint=f"Look at {layout.logs / 'reconciler.log'}.")
     took, without = time.monotonic() - begun, time.monotonic() - stopped
     screen().print(f"{name}: restarted from {savepoint} in {took:.1f} s, {without:.1f} s of them without it")
 

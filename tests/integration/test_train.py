@@ -169,7 +169,7 @@ def test_a_season_turns_by_one_record(trained: Learners) -> None:
     layout = Layout.here()
     layout.seasons_file.write_text("- {name: always, from: 01-01, to: 12-31, model: again}")
     followed: dict[str, str] = {}
-    for _ in range(3):  # the keeper looks again and again
+    for _ in range(3):  # the reconciler looks again and again
         calendar.follow_season(layout, trained.endpoints, followed=followed.get(SEASON, ""), trained={"again"})
         followed = aliases.followed_models(trained.read(CONTROL_TOPIC), {})
     assert followed == {SEASON: "again"}

@@ -58,9 +58,9 @@ def test_every_process_of_a_stack_is_explained(tmp_path: Path) -> None:
 
 def test_a_status_explains_processes_and_topics_and_has_no_empty_table() -> None:
     assert printed(EMPTY) == ""
-    keeper = Part(state="RUNNING", since="2026-01-01 00:00:00", restarts=0)
-    text = printed(structs.replace(EMPTY, processes={"keeper": keeper}, records={SHADOWS.name: 3}))
-    assert re.search(r"keeper +RUNNING .* submits missing jobs", text)
+    reconciler = Part(state="RUNNING", since="2026-01-01 00:00:00", restarts=0)
+    text = printed(structs.replace(EMPTY, processes={"reconciler": reconciler}, records={SHADOWS.name: 3}))
+    assert re.search(r"reconciler +RUNNING .* submits missing jobs", text)
     assert re.search(rf"shadows +3 +{SHADOWS.written_by} +{SHADOWS.read_by}", text)
     assert "dead letters" not in text
 
