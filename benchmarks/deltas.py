@@ -34,6 +34,7 @@ from headrace.schemas.delta_assembler import DeltaAssembler
 from headrace.schemas.row_codec import TableUpdate
 from headrace.serving.versions.delta_reader import DeltaReader
 from headrace.serving.versions.followed_model import FollowedModel
+from headrace.store.location import parse_location
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "deltas.json"
 _DIM = 64
@@ -184,7 +185,10 @@ def _serving(setup: Setup, chunks: list[bytes], seconds: float) -> SlateLatency:
     load, chain = SlateLoad(10_000, seed=1), VersionChain(setup.config)
     with tempfile.TemporaryDirectory() as folder:
         followed = FollowedModel(
-            name=version_messages.MODEL, key=version_messages.KEY, snapshots=Path(folder), config=setup.config
+            name=version_messages.MODEL,
+            key=version_messages.KEY,
+            snapshots=parse_location(Path(folder)),
+            config=setup.config,
         )
         reader = DeltaReader(load.live, followed)
         under_load.apply_version(reader, chain.next(version_messages.snapshot_chunks(setup.config, setup.all, seed=1)))

@@ -41,6 +41,7 @@ from headrace.serving.versions.delta_reader import DeltaReader
 from headrace.serving.versions.followed_model import FollowedModel
 from headrace.serving.versions.pins import Pins
 from headrace.stack import broker
+from headrace.store.location import parse_location
 from headrace.wait import wait_until
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "rollback.json"
@@ -71,7 +72,7 @@ class PublishedVersions:
 
     def __init__(self, endpoints: Endpoints, home: Path, *, rows: int, changed: int) -> None:
         self.endpoints = endpoints
-        self.snapshots = Snapshots(home / "snapshots")
+        self.snapshots = Snapshots(parse_location(home / "snapshots"))
         self.fingerprints: dict[str, str] = {}
         self.whole_bytes = 0
         self._publisher = Publisher(endpoints.bootstrap, model=_MODEL, key=_KEY)
@@ -130,7 +131,7 @@ class PublishedVersions:
 def serving(versions: PublishedVersions, home: Path) -> Iterator[Live]:
     """Run the serving threads of the model, caught up."""
     live, stop = Live(load_plan(FEATURES)), threading.Event()
-    control = ControlReader(live, Pins(home / "pins", RankerConfig()), model=_MODEL)
+    control = ControlReader(live, Pins(parse_location(home / "pins"), RankerConfig()), model=_MODEL)
     deltas = DeltaReader(live, FollowedModel(name=_MODEL, key=_KEY, snapshots=versions.snapshots.folder))
     runs = (control.run, deltas.run)
     threads = [threading.Thread(target=run, args=(versions.endpoints.bootstrap, stop), daemon=True) for run in runs]

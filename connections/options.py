@@ -19,6 +19,18 @@ def add_redis_option(parser: argparse.ArgumentParser) -> None:
     _add(parser, "--redis", "redis.url", redis_clients.ADDRESS, redis_clients.check)
 
 
+def add_snapshots_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--snapshots`; empty means the folder of `--artefacts`."""
+    name = "snapshots"
+    try:
+        default = text(name)
+    except SettingError as error:
+        parser.error(str(error))
+    meaning = "folder or bucket, as s3://bucket/folder, of snapshots and pinned versions"
+    help_text = f"{meaning}; default from {variable(name)}, else the folder of --artefacts"
+    parser.add_argument("--snapshots", default=default, help=help_text)
+
+
 def _add(parser: argparse.ArgumentParser, option: str, name: str, meaning: str, check: Callable[[str], None]) -> None:
     def checked(value: str) -> str:
         try:

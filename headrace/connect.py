@@ -1,6 +1,7 @@
 """`headrace connect`: try each connection of an environment, and say what is wrong with it."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 import httpx
 from confluent_kafka import KafkaException
@@ -16,25 +17,26 @@ from headrace.console import screen
 from headrace.errors import EnvironmentProblem
 from headrace.jobs.settings import TRANSACTION_TIMEOUT_MS
 from headrace.layout import Endpoints, Layout
+from headrace.store.location import write_problem
 
 _WAIT_S = 10.0
 _TIMEOUT = "kafka.java.transaction.timeout.ms"
 
 
 def connect() -> None:
-    """Try Kafka, Redis, Flink and the API.
+    """Try Kafka, Redis, Flink, the API, and the bucket of snapshots.
 
     Raises:
         EnvironmentProblem: one of them cannot be used.
     """
-    endpoints = Layout.here().endpoints()
-    failed = 0
-    for name, problem in _attempts(endpoints):
-        failed += bool(problem)
+    layout = Layout.here()
+    failed = tried = 0
+    for name, problem in chain(_attempts(layout.endpoints()), _snapshots(layout)):
+        failed, tried = failed + bool(problem), tried + 1
         mark = f"[red]✗[/red] {escape(f'{name}: {problem}')}" if problem else f"[green]✓[/green] {escape(name)}"
         screen().print(mark, soft_wrap=True)
     if failed:
-        message = f"{failed} of 4 connections cannot be used"
+        message = f"{failed} of {tried} connections cannot be used"
         raise EnvironmentProblem(message)
 
 
@@ -47,6 +49,12 @@ def _attempts(endpoints: Endpoints) -> Iterator[tuple[str, str]]:
         ("the API", endpoints.api_url, "api.url", lambda: _api(endpoints)),
     ):
         yield f"{name} at {address}" if address else name, attempt() if address else f"{variable(setting)} is not set"
+
+
+def _snapshots(layout: Layout) -> Iterator[tuple[str, str]]:
+    """Whether snapshots can be written, if they are in a bucket."""
+    if layout.snapshots.bucket is not None:
+        yield f"the snapshots at {layout.snapshots}", write_problem(layout.snapshots)
 
 
 def _transactions(bootstrap: str) -> str:

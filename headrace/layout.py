@@ -11,6 +11,7 @@ from msgspec import Struct
 from headrace.connections.settings import text, variable
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.schemas.defaults import CORRECTION_MS, WAIT_MS
+from headrace.store.location import Location, parse_location
 
 PACKAGE = Path(__file__).resolve().parent
 REPOSITORY = PACKAGE.parent  # in a checkout; no file of an installed package is outside PACKAGE
@@ -128,6 +129,7 @@ class Layout:
         self.flink = home / "flink"
         self.checkpoints = home / "checkpoints"
         self.artefacts = home / "artefacts"
+        self.snapshots_address = ""  # of a stack that runs elsewhere; otherwise they are among the artefacts
         self.shared = home / "shared"
         self.spool = home / "spool"
         self.endpoints_file = home / "endpoints.json"
@@ -155,7 +157,13 @@ class Layout:
             return cls(home)
         layout = cls(home / "environments" / (os.environ.get(ENVIRONMENT_VARIABLE) or "unnamed"))
         layout.artefacts = Path(text("artefacts") or layout.artefacts)
+        layout.snapshots_address = text("snapshots")
         return layout
+
+    @property
+    def snapshots(self) -> Location:
+        """Where all models' snapshots are; raises UsageProblem if the setting is not an address."""
+        return parse_location(self.snapshots_address or self.artefacts)
 
     def create(self) -> None:
         """Create the folders that are missing."""

@@ -34,9 +34,9 @@ SETTINGS = frozenset(
         "flink.url",
         "api.url",
     }
-    | {"token_file", "model.key_file", "mask.key_file", "artefacts"}
+    | {"token_file", "model.key_file", "mask.key_file", "artefacts", "snapshots"}
 )
-_PATHS = (_FILE, ".location", "redis.tls.ca", "redis.tls.certificate", "redis.tls.key", "artefacts")
+_PATHS = (_FILE, ".location", "redis.tls.ca", "redis.tls.certificate", "redis.tls.key", "artefacts", "snapshots")
 
 
 def enter(name: str, variables: MutableMapping[str, str] = os.environ, folder: Path | None = None) -> None:
@@ -131,4 +131,5 @@ def _text(key: str, value: str | float | bool, folder: Path) -> str:
     """A value as a variable holds it; a path that is not absolute is one from the file's folder."""
     if isinstance(value, bool):
         return str(value).lower()
-    return str(folder / str(value)) if key.endswith(_PATHS) and value != _PROBE else str(value)
+    is_path = key.endswith(_PATHS) and value != _PROBE and "://" not in str(value)
+    return str(folder / str(value)) if is_path else str(value)

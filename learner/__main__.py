@@ -7,9 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from headrace.connections.options import add_kafka_option
+from headrace.connections.options import add_kafka_option, add_snapshots_option
 from headrace.connections.settings import text
 from headrace.connections.trial import exit_if_refused
+from headrace.errors import UsageProblem
 from headrace.learner.app import App, AppSettings, make_deterministic
 from headrace.learner.guard import GuardLimits
 from headrace.learner.settings import LoopSettings
@@ -17,6 +18,7 @@ from headrace.models.config import DEVICE_VARIABLE, FusionError, RankerConfig, l
 from headrace.models.device import DeviceError, parse_device
 from headrace.schemas.environment import SettingError
 from headrace.schemas.model_file import ModelFileError
+from headrace.store.location import Location, LocationProblem, parse_location, write_problem
 
 KEY_VARIABLE = "HEADRACE_MODEL_KEY"
 
@@ -42,6 +44,7 @@ def parse(arguments: Sequence[str] | None, key: str) -> AppSettings:
     return AppSettings(
         bootstrap=options.bootstrap,
         artefacts=options.artefacts,
+        snapshots=_snapshots(options, parser),
         key=key.encode(),
         loop=loop,
         config=_ranker(options, parser),
@@ -55,7 +58,8 @@ def command_line() -> argparse.ArgumentParser:
     reference = LoopSettings()
     parser = argparse.ArgumentParser(prog="headrace.learner", description=__doc__)
     add_kafka_option(parser)
-    parser.add_argument("--artefacts", required=True, type=Path, help="folder of snapshots and of the metrics journal")
+    parser.add_argument("--artefacts", required=True, type=Path, help="folder of the metrics journal")
+    add_snapshots_option(parser)
     parser.add_argument("--model", default=reference.model, help="name of the model, the key of its versions")
     parser.add_argument(
         "--cadence-s",
@@ -108,6 +112,13 @@ def _add_start_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stop-at-end", action="store_true", help="exit at the end of the log")
 
 
+def _snapshots(options: argparse.Namespace, parser: argparse.ArgumentParser) -> Location:
+    try:
+        return parse_location(options.snapshots or options.artefacts)
+    except UsageProblem as error:
+        parser.error(f"--snapshots: {error}")
+
+
 def _ranker(options: argparse.Namespace, parser: argparse.ArgumentParser) -> RankerConfig:
     if options.features and not options.features.is_dir():
         parser.error(f"--features: there is no folder {options.features.absolute()}")
@@ -151,8 +162,13 @@ def main() -> None:
         sys.exit(f"learner: {error}")
     settings = parse(None, key)
     exit_if_refused(settings.bootstrap)
+    if problem := write_problem(settings.snapshots):  # without its newest snapshot it would begin again
+        sys.exit(f"learner: {problem}")
     make_deterministic()
-    App(settings).run()
+    try:
+        App(settings).run()
+    except LocationProblem as error:
+        sys.exit(f"learner: {error}")
 
 
 if __name__ == "__main__":

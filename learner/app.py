@@ -31,8 +31,10 @@ from headrace.schemas.heartbeat import Heartbeat
 from headrace.schemas.times import now_ms
 from headrace.schemas.topics import CONTROL_TOPIC, SAMPLES
 from headrace.schemas.version_policy import MODEL, SKIP, VersionId, VersionPolicy, version_text
+from headrace.store.location import Location, LocationProblem
 from headrace.store.log import LogReader
 from headrace.store.quarantine import KafkaSend, Quarantine
+from headrace.store.snapshot_files import snapshots_of
 
 _POLL_S = 0.2
 
@@ -41,6 +43,8 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the process reads and writes.
 
     Attributes:
+        artefacts: folder of the journal.
+        snapshots: location of all models' snapshots.
         key: signs versions.
         warm_start: the model whose newest snapshot is the start if this model has none of these settings; empty for
             none.
@@ -49,6 +53,7 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     bootstrap: str
     artefacts: Path
+    snapshots: Location
     key: bytes
     loop: LoopSettings
     config: RankerConfig
@@ -57,7 +62,7 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class App:
-    """Runs the learner: sends its versions to Kafka, writes its checkpoints to disk, and carries out decisions."""
+    """Runs the learner: sends its versions to Kafka, writes its snapshots, and carries out decisions."""
 
     def __init__(self, settings: AppSettings, bounded: BoundedSource | None = None) -> None:
         """With a bounded source, ignore the urgent topic: it would bring samples from beyond the bound."""
@@ -129,7 +134,7 @@ class App:
         self._policy = self._policy.apply_all(self._settings.loop.model, payloads)
 
     def _snapshots_of(self, model: str) -> Snapshots:
-        return Snapshots(self._settings.artefacts / model / "snapshots")
+        return Snapshots(snapshots_of(self._settings.snapshots, model))
 
     def _start(self) -> Learner:
         """Return the learner of the newest snapshot, or one that is warm-started: its epoch is 0."""
@@ -143,7 +148,7 @@ class App:
         if settings.warm_start == settings.loop.model:
             return self._open_learner(None)
         message = (
-            f"--warm-start is {settings.warm_start}, which has no snapshot in {settings.artefacts}: name a model that "
+            f"--warm-start is {settings.warm_start}, which has no snapshot in {settings.snapshots.text}: name a model that "
             "has one, or leave it out to start from nothing"
         )
         raise SystemExit(message)
@@ -156,7 +161,7 @@ class App:
         version, donor = self._learner.published.version, self._settings.warm_start
         self._journal.log("warm start", model=donor, version=version, offset=self._learner.offset)
 
-    def _open_learner(self, folder: Path | None) -> Learner:
+    def _open_learner(self, folder: Location | None) -> Learner:
         """Load the learner from a snapshot; without one, return the untrained learner."""
         settings = self._settings
         if folder is None:
@@ -186,7 +191,7 @@ class App:
         for cut in cuts:
             self._quarantine_rejected()  # before a snapshot moves past them
             if isinstance(cut, Checkpoint):
-                self._snapshots.save(cut)
+                self._save(cut)
             elif isinstance(cut, Heartbeat):
                 self._publisher.send_heartbeat(cut)
                 self._journal.log("heartbeat", version=cut.version, held=cut.held, offset=cut.offset)
@@ -195,6 +200,13 @@ class App:
             self._samples.commit(self._learner.offset)
             if self._has_decision():
                 return
+
+    def _save(self, checkpoint: Checkpoint) -> None:
+        """Write a snapshot. While the bucket cannot be used, learn on: a restart replays from the last one written."""
+        try:
+            self._snapshots.save(checkpoint)
+        except LocationProblem as problem:
+            self._journal.log("snapshot not written", why=str(problem))
 
     def _publish(self, publication: Publication, *decisions: Control) -> None:
         comparison = self._published.compare(publication)
@@ -212,7 +224,7 @@ class App:
         self._published.add(publication.manifest, publication.hash)
         self._journal.log_version(publication, offset=self._learner.offset, faults=dict(self._learner.faults))
         if comparison == "differs":
-            self._snapshots.save(self._learner.checkpoint())
+            self._save(self._learner.checkpoint())
 
     def _hold(self, publication: Publication) -> None:
         """Decide to roll back to before the trouble, and wait until the decision comes back from the log."""
@@ -247,7 +259,7 @@ class App:
             raise RebuildError(message)
         self._learner = learner
         self._publish(publication, *_skip_decisions(publication, begin=skipped_from, until=offset))
-        self._snapshots.save(learner.checkpoint())
+        self._save(learner.checkpoint())
         self._samples.seek(offset)
         version = learner.published.version
         self._journal.log("rolled back", to=version_text(policy.target), version=version, offset=offset)
@@ -273,7 +285,7 @@ class App:
             raise RebuildError(message)
         self._learner = learner
         self._publish(publication)
-        self._snapshots.save(learner.checkpoint())
+        self._save(learner.checkpoint())
         self._samples.seek(learner.offset)
         self._journal.log("promoted", model=model, of=version_text(version), version=learner.published.version)
 

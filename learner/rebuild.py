@@ -1,7 +1,6 @@
 """Rebuild a learner as it was at an earlier version: load the snapshot before it and replay the samples since."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from msgspec import Struct
 
@@ -11,6 +10,7 @@ from headrace.learner.snapshot import Snapshots
 from headrace.learner.source import SampleLog
 from headrace.learner.urgent_state import Row
 from headrace.schemas.version_policy import VersionId, version_text
+from headrace.store.location import Location
 
 
 class RebuildError(LookupError):
@@ -24,7 +24,7 @@ class Target(Struct, frozen=True):
     hash: str
 
 
-def base_snapshot(snapshots: Snapshots, version: VersionId) -> Path | None:
+def base_snapshot(snapshots: Snapshots, version: VersionId) -> Location | None:
     """Return the snapshot from which a replay reaches a version; None means the untrained model of epoch 1.
 
     Raises:
@@ -55,7 +55,7 @@ def check_samples(begin: int, bounds: tuple[int, int], *, version: VersionId) ->
 
 
 def rebuild(
-    target: Target, log: SampleLog, *, snapshots: Snapshots, open_learner: Callable[[Path | None], Learner]
+    target: Target, log: SampleLog, *, snapshots: Snapshots, open_learner: Callable[[Location | None], Learner]
 ) -> Learner:
     """Rebuild the learner as it was when it published a version, and check its hash against the log's.
 

@@ -1,10 +1,7 @@
-"""Snapshots on disk: one folder each, written under another name, synced, then renamed."""
+"""Snapshots of a model, in a folder or a bucket: each complete or absent, and kept as long as promised."""
 
 import hashlib
-import shutil
-from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import msgspec
 from safetensors import numpy as safetensors
@@ -12,132 +9,103 @@ from safetensors import numpy as safetensors
 from headrace.learner.cuts import Checkpoint
 from headrace.models.arrays import Arrays
 from headrace.schemas.snapshot import SnapshotMeta
-from headrace.schemas.version_policy import VersionId, parse_version
-from headrace.store.files import sync, write_synced
+from headrace.schemas.version_policy import VersionId
+from headrace.store.location import Location
+from headrace.store.snapshot_files import (
+    META,
+    PINNED,
+    SnapshotError,
+    arrays_name,
+    complete,
+    folder_of,
+    read_meta,
+    read_packed,
+)
 
-ARRAYS, META, PINNED = "arrays.safetensors", "meta.json", "pinned"
-_UNFINISHED, _REPLACED = ".tmp-", ".replaced-"
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 
 
-class SnapshotError(ValueError):
-    """A snapshot's files do not fit together."""
-
-
 class Snapshots:
-    """The snapshots of one model, `FOLDER/EPOCH.SEQ/`.
+    """The snapshots of one model, `FOLDER/EPOCH.SEQ/`; one process at a time writes them.
 
     Kept: those of the last 48 h by the samples' clock, the first of each day for 30 days, and for ever those with a
     file `pinned`. The newest is never removed.
+
+    Every method raises LocationProblem if the bucket cannot be used.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Location) -> None:
         self.folder = folder
+        self._clocks: dict[VersionId, int] = {}  # of the samples, by snapshot: each would be a request to a bucket
 
-    def save(self, checkpoint: Checkpoint) -> Path:
+    def save(self, checkpoint: Checkpoint) -> Location:
         """Write a checkpoint; once this returns, it survives a crash."""
-        meta = checkpoint.meta
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._restore()
-        unfinished = self.folder / f"{_UNFINISHED}{meta.epoch}.{meta.seq}"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir()
         packed = safetensors.save(dict(checkpoint.arrays))
-        meta = msgspec.structs.replace(meta, arrays_sha256=hashlib.sha256(packed).hexdigest())
-        write_synced(unfinished / ARRAYS, packed)
-        write_synced(unfinished / META, msgspec.json.format(msgspec.json.encode(meta), indent=2))
-        final = self.folder / f"{meta.epoch}.{meta.seq}"
-        if (final / PINNED).exists():  # this version was saved before, and a heartbeat followed
-            write_synced(unfinished / PINNED, (final / PINNED).read_bytes())
-        sync(unfinished)
-        replaced = self.folder / f"{_REPLACED}{final.name}"
-        if final.exists():
-            final.rename(replaced)
-        unfinished.rename(final)
-        sync(self.folder)
-        shutil.rmtree(replaced, ignore_errors=True)
-        self._retain()
-        return final
+        meta = msgspec.structs.replace(checkpoint.meta, arrays_sha256=hashlib.sha256(packed).hexdigest())
+        version, name = (meta.epoch, meta.seq), arrays_name(meta.arrays_sha256)
+        folder = folder_of(self.folder, version)
+        (folder / name).write(packed)
+        (folder / META).write(msgspec.json.format(msgspec.json.encode(meta), indent=2))
+        self._clocks[version] = meta.clock_ms
+        found = complete(self.folder)
+        # A version is saved again if a heartbeat followed it.
+        for stale in found.get(version, set()) - {name, META, PINNED}:
+            (folder / stale).remove()
+        self._retain(found)
+        return folder
 
-    def _restore(self) -> None:
-        """Restore a snapshot whose replacement was interrupted by a crash."""
-        for replaced in self.folder.glob(f"{_REPLACED}*"):
-            final = self.folder / replaced.name.removeprefix(_REPLACED)
-            if final.exists():
-                shutil.rmtree(replaced)
-            else:
-                replaced.rename(final)
-
-    def latest(self) -> Path | None:
+    def latest(self) -> Location | None:
         """Return the folder of the newest intact snapshot; skip damaged ones."""
-        return _last_intact(list(self._finished()))
+        return self._last_intact([*complete(self.folder)])
 
-    def latest_up_to(self, version: VersionId) -> Path | None:
+    def latest_up_to(self, version: VersionId) -> Location | None:
         """Return the folder of the newest intact snapshot of the same epoch, up to and including `version`."""
-        return _last_intact(
-            [path for path in self._finished() if (version[0], 0) <= parse_version(path.name) <= version]
-        )
+        return self._last_intact([each for each in complete(self.folder) if (version[0], 0) <= each <= version])
 
-    def _finished(self) -> Iterator[Path]:
-        """Yield folders in the order of their versions."""
-        folders = [path for path in self.folder.glob("[0-9]*.[0-9]*") if (path / META).is_file()]
-        yield from sorted(folders, key=lambda path: parse_version(path.name))
+    def _last_intact(self, versions: list[VersionId]) -> Location | None:
+        for version in reversed(versions):
+            folder = folder_of(self.folder, version)
+            with suppress(SnapshotError):
+                load(folder)
+                return folder
+        return None
 
-    def _retain(self) -> None:
-        clocks: dict[Path, int] = {}
-        for folder in self._finished():
+    def _retain(self, found: dict[VersionId, set[str]]) -> None:
+        clocks: dict[VersionId, int] = {}
+        for version in found:
             with suppress(SnapshotError):  # leave a damaged one for inspection
-                clocks[folder] = _meta(folder).clock_ms
-        for folder in expired(clocks, pinned={folder for folder in clocks if (folder / PINNED).exists()}):
-            shutil.rmtree(folder)
+                clocks[version] = self._clock(version)
+        self._clocks = clocks
+        for version in expired(clocks, pinned={version for version in clocks if PINNED in found[version]}):
+            folder = folder_of(self.folder, version)
+            (folder / META).remove()  # first, so that nobody finds a part of it
+            folder.remove()
+
+    def _clock(self, version: VersionId) -> int:
+        known = self._clocks.get(version)
+        return read_meta(folder_of(self.folder, version)).clock_ms if known is None else known
 
 
-def _last_intact(folders: list[Path]) -> Path | None:
-    """Return the last folder whose files fit together."""
-    for folder in reversed(folders):
-        with suppress(SnapshotError):
-            load(folder)
-            return folder
-    return None
-
-
-def expired(clocks: dict[Path, int], pinned: set[Path]) -> list[Path]:
+def expired(clocks: dict[VersionId, int], pinned: set[VersionId]) -> list[VersionId]:
     """List the snapshots to remove. `clocks`: the samples' clock of each, in the order of versions."""
     newest = max(clocks.values(), default=0)
     days: set[int] = set()
-    removed: list[Path] = []
-    for folder, clock_ms in list(clocks.items())[:-1]:
+    removed: list[VersionId] = []
+    for version, clock_ms in list(clocks.items())[:-1]:
         age_ms, day = newest - clock_ms, clock_ms // _DAY_MS
         first_of_day = day not in days
         days.add(day)
-        if folder not in pinned and age_ms > 48 * _HOUR_MS and not (first_of_day and age_ms <= 30 * _DAY_MS):
-            removed.append(folder)
+        if version not in pinned and age_ms > 48 * _HOUR_MS and not (first_of_day and age_ms <= 30 * _DAY_MS):
+            removed.append(version)
     return removed
 
 
-def load(folder: Path) -> tuple[SnapshotMeta, Arrays]:
+def load(folder: Location) -> tuple[SnapshotMeta, Arrays]:
     """Load a snapshot's meta and arrays.
 
     Raises:
-        SnapshotError: a file is missing, cut short or changed.
+        SnapshotError: a file is missing, cut short or changed. LocationProblem: the bucket cannot be used.
     """
-    meta = _meta(folder)
-    try:
-        packed = (folder / ARRAYS).read_bytes()
-    except OSError as error:
-        message = f"{folder}: {ARRAYS} cannot be read ({error}); remove the folder to fall back to an older snapshot"
-        raise SnapshotError(message) from error
-    digest = hashlib.sha256(packed).hexdigest()
-    if digest != meta.arrays_sha256:
-        message = f"{folder}: {ARRAYS} has hash {digest[:12]}, {META} says {meta.arrays_sha256[:12]}; remove the folder"
-        raise SnapshotError(message)
+    meta, packed = read_packed(folder)
     return meta, dict(safetensors.load(packed))
-
-
-def _meta(folder: Path) -> SnapshotMeta:
-    try:
-        return msgspec.json.decode((folder / META).read_bytes(), type=SnapshotMeta)
-    except (OSError, msgspec.DecodeError) as error:
-        message = f"{folder}: {META} cannot be read ({error}); remove the folder to fall back to an older snapshot"
-        raise SnapshotError(message) from error

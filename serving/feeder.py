@@ -47,8 +47,10 @@ from headrace.serving.versions.pins import Pins
 from headrace.serving.versions.shadow_scorer import ShadowScorer
 from headrace.store.changes import ChangeListener
 from headrace.store.lag import consumer_groups
+from headrace.store.location import read_problem
 from headrace.store.quarantine import KafkaSend, Quarantine, Send
 from headrace.store.reader import FeatureReader
+from headrace.store.snapshot_files import pins_of, snapshots_of
 
 _STORE_TIMEOUT_S = 1.0
 _POLL_S = 0.02  # the longest that a new state waits to be published
@@ -123,18 +125,18 @@ class Feeder:
                 publisher.report(self.live.report, self.metrics.text())
 
     def _delta_reader(self) -> DeltaReader:
-        model, artefacts = self._settings.model, self._settings.artefacts
+        model = self._settings.model
         followed = FollowedModel(
             name=model,
             key=self._settings.key,
-            snapshots=artefacts / model / "snapshots",
+            snapshots=snapshots_of(self._settings.snapshots, model),
             config=self._settings.ranker,
         )
         return DeltaReader(self.live, followed, send=self._producer.send, quarantine=self._quarantine("deltas"))
 
     def _control_reader(self) -> ControlReader:
         model = self._settings.model
-        pins = Pins(self._settings.artefacts / model / "pins", self._settings.ranker)
+        pins = Pins(pins_of(self._settings.snapshots, model), self._settings.ranker)
         return ControlReader(self.live, pins, model=model, quarantine=self._quarantine("control"))
 
     def _challengers(self) -> list[Challenger]:
@@ -142,7 +144,7 @@ class Feeder:
         live, configured = self.live, self._settings
         source = VersionSource(
             bootstrap=configured.bootstrap,
-            artefacts=configured.artefacts,
+            snapshots=configured.snapshots,
             key=configured.key,
             send=self._producer.send,
             config=configured.ranker,
@@ -194,6 +196,8 @@ def main() -> None:
     """Run until SIGTERM or SIGINT."""
     configured, stop = settings.feeder_from_environment(), threading.Event()
     exit_if_refused(configured.bootstrap, configured.redis)
+    if problem := read_problem(configured.snapshots):
+        sys.stderr.write(f"versions are read from the log alone until snapshots can be read: {problem}\n")
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
     feeder = Feeder(configured)

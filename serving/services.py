@@ -32,6 +32,7 @@ from headrace.serving.versions.pins import Pins
 from headrace.store.circuit_breaker import CircuitBreaker
 from headrace.store.guarded_reader import AsyncGuardedReader, GuardedReader
 from headrace.store.reader import AsyncFeatureReader, FeatureReader
+from headrace.store.snapshot_files import pins_of
 
 _READ_S = 0.025  # half of a request's 50 ms; a slower store counts as unavailable (L3)
 _SOCKET_TIMEOUT_S = 0.5
@@ -95,7 +96,7 @@ def build(settings: Settings, states: StateSource) -> Services:
         own_events=OwnEvents(shown, breaker, states, metrics.count_missed, inputs.reads.history),
         lookup=Lookup(patient, states),
         similar=Similar(patient, states, inputs.reads.similar),
-        pins=Pins(settings.artefacts / settings.model / "pins", settings.ranker),
+        pins=Pins(pins_of(settings.snapshots, settings.model), settings.ranker),
         plan=load_plan(settings.features),
         heads=settings.ranker.heads,
         missing=MissingFeatures(read_by(inputs)),

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct, field
 
-from headrace.connections.options import add_kafka_option, add_redis_option
+from headrace.connections.options import add_kafka_option, add_redis_option, add_snapshots_option
 from headrace.connections.settings import text
+from headrace.errors import UsageProblem
 from headrace.models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
 from headrace.models.index.device import index_builder
 from headrace.schemas.defaults import LIVE_MODEL
@@ -31,6 +32,7 @@ from headrace.serving.stages import rules
 from headrace.serving.stages.rules import DEFAULTS, Rules, RulesError
 from headrace.serving.state import experiment
 from headrace.serving.state.experiment import Experiment, ExperimentError
+from headrace.store.location import Location, parse_location
 
 KEY_VARIABLE = "HEADRACE_MODEL_KEY"
 TOKEN_VARIABLE = "HEADRACE_TOKEN"
@@ -62,7 +64,9 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Of a worker. `artefacts` is the learner's folder, `shared` the one that the feeder writes the state to.
+    """Of a worker. `artefacts` is the folder of the fallback list, `snapshots` has the pinned models too.
+
+    `shared`: the folder that the feeder writes the state to.
 
     `spool`: the folder of records that wait for Kafka, and its bound in MB.
     `keys`: the file of keys; `fixed_keys`: those of the environment, and of the token.
@@ -72,6 +76,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     bootstrap: str
     redis: str
     artefacts: Path
+    snapshots: Location
     features: Path
     shared: Path
     spool: Path
@@ -93,6 +98,7 @@ class FeederSettings(Struct, frozen=True, kw_only=True):
     bootstrap: str
     redis: str
     artefacts: Path
+    snapshots: Location
     features: Path
     shared: Path
     spool: Path
@@ -159,6 +165,10 @@ def _with_files(options: argparse.Namespace, parser: argparse.ArgumentParser, pr
     """The options, with the contents of the files that they name; exits if there are problems."""
     config, ranker = Config(), RankerConfig()
     try:
+        options.snapshots = parse_location(options.snapshots or options.artefacts)
+    except UsageProblem as error:
+        problems.append(f"--snapshots: {error}")
+    try:
         ranker = load_ranker_config(options.fusion, options.features)
     except FusionError as error:
         problems.append(f"--fusion: {error}")
@@ -208,7 +218,8 @@ def feeder_command_line() -> argparse.ArgumentParser:
 def _add_common_options(parser: argparse.ArgumentParser) -> None:
     add_kafka_option(parser)
     add_redis_option(parser)
-    parser.add_argument("--artefacts", required=True, type=Path, help="the learner's folder of snapshots")
+    parser.add_argument("--artefacts", required=True, type=Path, help="folder of the popular items to start with")
+    add_snapshots_option(parser)
     shared = "folder that the feeder writes the state to, on the same host; best in memory, as /dev/shm"
     parser.add_argument("--shared", required=True, type=Path, help=shared)
     spool = "folder for records that wait while Kafka is away, on a disk; all workers and the feeder of a host share it"

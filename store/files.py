@@ -33,14 +33,6 @@ def write_durably(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def write_synced(path: Path, content: bytes) -> None:
-    """Write a file into a folder that nobody reads yet, and sync its content to disk."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def sync(folder: Path) -> None:
     """Sync the names in a folder to disk."""
     handle = os.open(folder, os.O_RDONLY)

@@ -75,7 +75,7 @@ class Learners:
             message = f"the learner of {model} ended with {process.returncode}: {errors[-2000:]}"
             raise EnvironmentProblem(message)
 
-    def kill_after(self, model: str, growth: int) -> None:
+    def kill_after(self, model: str, growth: int, *more: str) -> None:
         """Start a learner and kill it when `model.deltas` has grown by `growth` offsets, within or between versions.
 
         The learner is stopped while the log is looked at: it writes the whole log within two seconds, and a busy broker
@@ -84,7 +84,7 @@ class Learners:
         Raises:
             EnvironmentProblem: it ended earlier, or made no progress.
         """
-        begun, victim = self.end(), self.start(model, "--stop-at-end")
+        begun, victim = self.end(), self.start(model, "--stop-at-end", *more)
 
         def has_grown() -> bool:
             if victim.poll() is not None:

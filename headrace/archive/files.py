@@ -13,7 +13,7 @@ import pyarrow as pa
 from msgspec import Struct
 
 from headrace.errors import UsageProblem
-from headrace.locations import Location
+from headrace.store.location import Location, LocationProblem
 
 COLUMNS = pa.schema(
     [
@@ -65,6 +65,8 @@ def list_archive(location: Location, topic: str) -> list[ArchiveFile]:
     folder = f"{location.path}/{topic}/"
     try:
         paths = [each.path for each in location.files(topic) if each.extension == "parquet"]
+    except LocationProblem:
+        raise
     except OSError as error:
         message = f"{location.text} cannot be read: {error}"
         raise UsageProblem(message) from error

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from headrace.archive.files import HOUR_MS, ArchiveFile, Gap, gaps, list_archive
 from headrace.errors import UsageProblem
-from headrace.locations import Location
+from headrace.store.location import Location
 
 _ROWS = 2_000
 

@@ -12,8 +12,8 @@ from headrace.archive.files import COLUMNS, HOUR_MS, ArchiveFile, Gap, list_arch
 from headrace.errors import UsageProblem
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES, Layout
-from headrace.locations import Location, parse_location
 from headrace.schemas.topics import EXPOSURES, ITEMS, SAMPLES, full_name, short_name
+from headrace.store.location import Location, parse_location
 from headrace.store.log import bounds, read_to_end
 
 ROWS = 50_000

@@ -12,10 +12,10 @@ from msgspec import Struct
 from pyarrow import csv, fs, parquet
 
 from headrace.errors import UsageProblem
-from headrace.locations import parse_location
 from headrace.reading.contents import encoding_of, refuse_other_formats
 from headrace.reading.dialect import detect_rows
 from headrace.reading.rows import split_lines
+from headrace.store.location import LocationProblem, parse_location
 
 ROWS = 2_000
 """Of a batch."""
@@ -53,7 +53,8 @@ def find_files(locations: Sequence[str]) -> list[DataFile]:
 def _at(location: str) -> Iterator[DataFile]:
     try:
         filesystem, path = (found := parse_location(location)).filesystem, found.path
-        info = filesystem.get_file_info(path)
+        with found.explained():
+            info = filesystem.get_file_info(path)
         if info.type == fs.FileType.NotFound:
             message = f"there is no file or folder {location}"
             raise UsageProblem(message)
@@ -69,6 +70,8 @@ def _at(location: str) -> Iterator[DataFile]:
                 size=each.size,
                 fingerprint=_fingerprint(filesystem, each.path, each.size),
             )
+    except LocationProblem:
+        raise
     except OSError as error:
         message = f"{location} cannot be read: {error}"
         raise UsageProblem(message) from error

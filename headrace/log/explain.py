@@ -24,6 +24,7 @@ from headrace.serving.stages.rules import Rules
 from headrace.serving.versions.followed_model import FollowedModel
 from headrace.serving.versions.model_at import VersionGone, model_at
 from headrace.serving.versions.pins import Pins
+from headrace.store.snapshot_files import complete, pins_of, snapshots_of
 from headrace.timestamps import parse_end, utc
 
 _INPUTS = 3  # the largest inputs of an item that are shown
@@ -127,13 +128,14 @@ def _replays(layout: Layout, exposure: Exposure) -> bool:
 
 def _model(layout: Layout, exposure: Exposure, config: RankerConfig) -> ModelState:
     alias = exposure.policy.partition(":")[2]
-    own = alias not in FOLLOWING and (layout.artefacts / alias / "snapshots").is_dir()
+    own = alias not in FOLLOWING and bool(complete(snapshots_of(layout.snapshots, alias)))
     name = alias if own else LIVE_MODEL
-    folder, endpoints = layout.artefacts / name, layout.endpoints()
-    pinned = Pins(folder / "pins", config).load(exposure.model_version)
+    endpoints = layout.endpoints()
+    pinned = Pins(pins_of(layout.snapshots, name), config).load(exposure.model_version)
     if pinned is not None:
         return pinned[0]
-    followed = FollowedModel(name=name, key=endpoints.model_key.encode(), snapshots=folder / "snapshots", config=config)
+    snapshots = snapshots_of(layout.snapshots, name)
+    followed = FollowedModel(name=name, key=endpoints.model_key.encode(), snapshots=snapshots, config=config)
     try:
         return model_at(endpoints.bootstrap, followed, exposure.model_version, served_at=exposure.received_at)
     except VersionGone as gone:

@@ -12,6 +12,7 @@ from headrace.models.arrays import unflatten
 from headrace.models.config import RankerConfig
 from headrace.models.onnx_export import to_onnx
 from headrace.schemas.defaults import LIVE_MODEL
+from headrace.store.snapshot_files import snapshots_of
 
 
 def export(*, format: Literal["onnx"] = "onnx", output: Path | None = None) -> None:
@@ -21,7 +22,7 @@ def export(*, format: Literal["onnx"] = "onnx", output: Path | None = None) -> N
         format: onnx is the only format.
         output: file to write; by default ranker-EPOCH.SEQ.onnx in the current folder.
     """
-    snapshots = Snapshots(Layout.here().artefacts / LIVE_MODEL / "snapshots")
+    snapshots = Snapshots(snapshots_of(Layout.here().snapshots, LIVE_MODEL))
     folder = snapshots.latest()
     if folder is None:
         message = f"{snapshots.folder} has no complete snapshot; the learner writes one every ten minutes of its clock"

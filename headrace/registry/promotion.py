@@ -22,6 +22,7 @@ from headrace.schemas.topics import CONTROL_TOPIC
 from headrace.schemas.version_policy import VersionId, promotion_decision, version_text
 from headrace.stack.model_settings import ranker
 from headrace.store.log import read_values
+from headrace.store.snapshot_files import snapshots_of
 from headrace.wait import wait_until
 
 _SERVED_S = 30.0
@@ -111,12 +112,10 @@ def newest_version(layout: Layout, endpoints: Endpoints, model: str) -> VersionI
         UsageProblem: the model has no snapshot, its snapshot is not a version on the log, or the samples after it are
             gone.
     """
-    folder, links = (
-        Snapshots(layout.artefacts / model / "snapshots").latest(),
-        read_model_versions(endpoints, model).versions,
-    )
+    folder = Snapshots(snapshots_of(layout.snapshots, model)).latest()
+    links = read_model_versions(endpoints, model).versions
     if model == LIVE_MODEL or folder is None:
-        message = f"nothing was decided: {model} is not a challenger with a snapshot in {layout.artefacts}; train one"
+        message = f"nothing was decided: {model} is not a challenger with a snapshot in {layout.snapshots}; train one"
         raise UsageProblem(message)
     meta, _ = load(folder)
     version = (meta.epoch, meta.seq)

@@ -23,6 +23,7 @@ from headrace.schemas.version_policy import (
     rollback_decision,
     version_text,
 )
+from headrace.store.snapshot_files import snapshots_of
 from headrace.wait import wait_until
 
 _SERVED_S = 30.0
@@ -103,7 +104,7 @@ def check_reachable(layout: Layout, endpoints: Endpoints, chain: ModelVersions, 
     if target == chain.live:
         message = f"version {version_text(target)} is live already; name an earlier one, or `freeze` to stay at it"
         raise UsageProblem(message)
-    snapshots, samples = Snapshots(layout.artefacts / LIVE_MODEL / "snapshots"), Samples(endpoints.bootstrap, "reach")
+    snapshots, samples = Snapshots(snapshots_of(layout.snapshots, LIVE_MODEL)), Samples(endpoints.bootstrap, "reach")
     try:
         folder = base_snapshot(snapshots, target)
         meta = load(folder)[0] if folder else None

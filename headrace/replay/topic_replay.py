@@ -21,11 +21,11 @@ from headrace.errors import UsageProblem
 from headrace.lang.plan.clean_topic import clean_topic
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
-from headrace.locations import parse_location
 from headrace.log.received_at import with_received_at
 from headrace.log.topics import create_topics
 from headrace.replay.topic_range import TopicRange
 from headrace.schemas.topics import EVENTS, TOPICS, Topic, short_name
+from headrace.store.location import parse_location
 from headrace.store.log import bounds
 from headrace.store.resumable_writer import RECORDS, OutgoingRecord, ResumableWriter
 from headrace.timestamps import utc

@@ -20,6 +20,7 @@ from headrace.schemas.defaults import LIVE_MODEL
 from headrace.schemas.times import now_ms
 from headrace.schemas.topics import CONTROL_TOPIC
 from headrace.store.log import read_values
+from headrace.store.snapshot_files import complete, snapshots_of
 from headrace.timestamps import day
 
 _DAY = re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
@@ -91,8 +92,7 @@ def unservable(layout: Layout, model: str, *, trained: Collection[str]) -> str:
     """Why a model cannot be served, empty if it can; `trained`: the models whose training is recorded as complete."""
     if is_unfinished(layout, model, trained=trained):
         return f"training is not finished: `headrace train --model {model}`"
-    snapshots = layout.artefacts / model / "snapshots"
-    return "" if any(snapshots.glob("[0-9]*/meta.json")) else "has no snapshot: train it"
+    return "" if complete(snapshots_of(layout.snapshots, model)) else "has no snapshot: train it"
 
 
 def show(layout: Layout, endpoints: Endpoints) -> None:

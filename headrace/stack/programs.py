@@ -53,10 +53,15 @@ def learner(layout: Layout, endpoints: Endpoints, name: str, *more: str, model: 
     """The learner of a model, with the stack's intervals; after a change of `model.toml` it carries weights over."""
     pace = endpoints.pace
     intervals = ("--cadence-s", pace.cadence_s, "--snapshot-s", pace.snapshot_s, "--wait-s", pace.wait_ms // 1000)
-    locations = ("--bootstrap", endpoints.bootstrap, "--artefacts", str(layout.artefacts))
+    locations = ("--bootstrap", endpoints.bootstrap, "--artefacts", str(layout.artefacts), *snapshots_arguments(layout))
     declared = ("--features", str(layout.features), *fusion_arguments(layout))
     arguments = (*locations, *declared, *map(str, intervals), "--warm-start", model, "--model", model, *more)
     return at_low_priority(python_process(layout, endpoints, name, "headrace.learner", *arguments))
+
+
+def snapshots_arguments(layout: Layout) -> tuple[str, ...]:
+    """Where a local stack has its snapshots, whatever the variables of this process say."""
+    return ("--snapshots", str(layout.artefacts))
 
 
 def fusion_arguments(layout: Layout) -> tuple[str, ...]:

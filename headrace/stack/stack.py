@@ -28,7 +28,7 @@ from headrace.stack.jobs import JOBS
 from headrace.stack.learners import read_experiment
 from headrace.stack.model_settings import device, ranker
 from headrace.stack.ports import Ports, choose_ports, load_secrets, local_endpoints
-from headrace.stack.programs import fusion_arguments, learner, python_process, secret
+from headrace.stack.programs import fusion_arguments, learner, python_process, secret, snapshots_arguments
 from headrace.stack.supervisor import Program, Supervisor
 from headrace.udfs.mask import KEY_VARIABLE
 from headrace.wait import wait_until
@@ -170,10 +170,10 @@ def pipeline_programs(layout: Layout, endpoints: Endpoints) -> list[Program]:
         read(layout)
     device()
     config = ("--config", str(layout.serving_file)) if layout.serving_file.exists() else ()
-    artefacts = ("--artefacts", str(layout.artefacts))
     features = ("--features", str(layout.features))
     api = ("--port", str(urlsplit(endpoints.api_url).port), "--keys", str(layout.keys_file))
-    host = (*kafka_address, *redis_address, *features, *config, *fusion_arguments(layout), *artefacts)
+    host = (*kafka_address, *redis_address, *features, *config, *fusion_arguments(layout))
+    host = (*host, "--artefacts", str(layout.artefacts), *snapshots_arguments(layout))
     host = (*host, "--shared", str(layout.shared), "--spool", str(layout.spool))
     return [
         python_process(layout, endpoints, "reconciler", "headrace.stack.reconciler"),

@@ -8,10 +8,10 @@ from headrace.archive.read import ArchiveRange, LogRecord
 from headrace.errors import UsageProblem
 from headrace.learner.source import Samples, check_sample
 from headrace.learner.urgent_state import Row
-from headrace.locations import Location, parse_location
 from headrace.log.sample_range import LogHistory, SampleHistory
 from headrace.schemas.samples import decode_sample
 from headrace.schemas.topics import SAMPLES, short_name
+from headrace.store.location import Location, parse_location
 from headrace.store.log import bounds
 
 _TOPIC = short_name(SAMPLES.name)

@@ -18,6 +18,7 @@ from headrace.schemas.topics import CONTROL_TOPIC
 from headrace.schemas.version_policy import MODEL, TRAINED, version_text
 from headrace.store.files import write_durably
 from headrace.store.log import read_values
+from headrace.store.snapshot_files import complete, snapshots_of
 from headrace.timestamps import day, parse_time, utc
 from headrace.training.archived_samples import history_of
 from headrace.training.triggers import Triggers
@@ -203,9 +204,11 @@ def check_name_is_free(layout: Layout, endpoints: Endpoints, model: str) -> None
         UsageProblem: a model has it.
     """
     last = max(read_model_versions(endpoints, model).versions, default=(0, 0))
-    folder = layout.artefacts / model
-    if last != (0, 0) or any(path.suffix != ".partial" for path in folder.glob("*")):
-        taken_by = f"version {version_text(last)} on the log" if last != (0, 0) else f"a folder {folder}"
+    folder, snapshots = layout.artefacts / model, snapshots_of(layout.snapshots, model)
+    is_begun = any(path.suffix != ".partial" for path in folder.glob("*"))
+    if last != (0, 0) or is_begun or complete(snapshots):
+        taken_by = f"a folder {folder}" if is_begun else f"a snapshot in {snapshots}"
+        taken_by = f"version {version_text(last)} on the log" if last != (0, 0) else taken_by
         message = f"the name {model} is taken: there is {taken_by}; give another name with --model"
         raise UsageProblem(message)
 

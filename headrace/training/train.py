@@ -20,6 +20,7 @@ from headrace.log.decision import decide
 from headrace.log.sample_range import offset_at
 from headrace.schemas.version_policy import version_text
 from headrace.stack.model_settings import device, ranker
+from headrace.store.snapshot_files import snapshots_of
 from headrace.timestamps import utc
 from headrace.training.archived_samples import samples_of
 from headrace.training.lock import exclusive_lock
@@ -93,9 +94,10 @@ def run(layout: Layout, endpoints: Endpoints, training: Training) -> None:
         _learn(layout, endpoints, training)
     published = read_published_versions(endpoints.bootstrap, training.model, key=endpoints.model_key.encode())
     entry = published.get(published.last)
-    if entry is None or entry.offset < span.until:
+    if entry is None or entry.offset < span.until or not _is_complete(layout, training):
         message = (
-            f"the training of {training.model} was stopped before offset {span.until}; "
+            f"the training of {training.model} was stopped before offset {span.until}, or its last snapshot was "
+            "not written; "
             f"`headrace train --model {training.model}` resumes it"
         )
         raise EnvironmentProblem(message)
@@ -125,7 +127,7 @@ def _learn(layout: Layout, endpoints: Endpoints, training: Training) -> None:
 
 def _is_complete(layout: Layout, training: Training) -> bool:
     """Whether all samples are learned, published and in a snapshot, so that only the record is missing."""
-    folder = Snapshots(layout.artefacts / training.model / "snapshots").latest()
+    folder = Snapshots(snapshots_of(layout.snapshots, training.model)).latest()
     return folder is not None and load(folder)[0].offset >= training.span.until
 
 
@@ -147,6 +149,7 @@ def _settings(layout: Layout, endpoints: Endpoints, training: Training) -> AppSe
     return AppSettings(
         bootstrap=endpoints.bootstrap,
         artefacts=layout.artefacts,
+        snapshots=layout.snapshots,
         key=endpoints.model_key.encode(),
         loop=loop,
         config=ranker(layout),

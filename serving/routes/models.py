@@ -14,6 +14,7 @@ from headrace.serving.http.paths import id_of
 from headrace.serving.http.problems import AWAY, invalid, unavailable
 from headrace.serving.services import Services
 from headrace.serving.versions import control
+from headrace.store.location import LocationProblem
 
 
 @get(
@@ -71,7 +72,11 @@ def pin_alias(alias: FromPath[str], data: JSONBody[AliasRequest], services: Name
         current = live.version if live else "none"
         detail = f"The version {data.version!r} is not served; live is {current}."
         raise invalid(detail, fix='Send {"version": "live"} once there is a version.', pointer="/version", status=409)
-    services.pins.save(live)
+    try:
+        services.pins.save(live)
+    except LocationProblem as problem:
+        detail = f"The version was not written: {problem}."
+        raise unavailable(detail, fix="Send it again once the bucket can be used.") from problem
     at = now_ms()
     if not services.producer.confirm([control.pin(alias, live.version, at=at, why=data.why)]):
         raise unavailable(AWAY)

@@ -5,7 +5,6 @@ These are the challenger, the model of the season, and the models that arms name
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 from msgspec import Struct
 
@@ -16,6 +15,8 @@ from headrace.serving.kafka.producer import Record
 from headrace.serving.state.state import Live, Progress
 from headrace.serving.versions.delta_reader import DeltaReader
 from headrace.serving.versions.followed_model import FollowedModel
+from headrace.store.location import Location
+from headrace.store.snapshot_files import snapshots_of
 
 _POLL_S = 0.1
 
@@ -39,10 +40,10 @@ class ModelSlot:
 
 
 class VersionSource(Struct, frozen=True, kw_only=True):
-    """Where versions come from, the key that verifies them, their settings, and where decisions are sent."""
+    """Where versions and snapshots come from, their key and their settings, and where decisions are sent."""
 
     bootstrap: str
-    artefacts: Path
+    snapshots: Location
     key: bytes
     send: Callable[[Record], bool]
     config: RankerConfig = RankerConfig()
@@ -66,7 +67,7 @@ class Challenger:
 
     def _follow(self, name: str, is_over: Callable[[], bool]) -> None:
         source, slot = self._source, ModelSlot(self._live, self.alias, name)
-        snapshots = source.artefacts / name / "snapshots"
+        snapshots = snapshots_of(source.snapshots, name)
         followed = FollowedModel(name=name, key=source.key, snapshots=snapshots, config=source.config)
         reader = DeltaReader(slot, followed, send=source.send, alias=self.alias)
         try:

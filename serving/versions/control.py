@@ -3,9 +3,12 @@
 A decision takes effect when it has been read back, in this process as in every other.
 """
 
+import sys
 import threading
+import time
 
 from headrace.lang.plan.plan import Plan
+from headrace.models.state import ModelState
 from headrace.schemas.aliases import ALIAS, PIN, followed_models
 from headrace.schemas.control import Control, control_of
 from headrace.schemas.times import now_ms
@@ -15,10 +18,12 @@ from headrace.serving.kafka.producer import Record
 from headrace.serving.state.state import Live
 from headrace.serving.versions.pins import Pins
 from headrace.store.decision_reader import DecisionReader
+from headrace.store.location import LocationProblem
 from headrace.store.quarantine import KafkaSend, Quarantine
 from headrace.store.versions import Versions
 
 _POLL_S = 0.1
+_PATIENCE_S = 30.0  # before a bucket that could not be used is asked again
 
 
 class ControlReader:
@@ -33,6 +38,7 @@ class ControlReader:
         self._versions = Versions()
         self.missing: set[str] = set()
         self._quarantine = quarantine
+        self._asks_at_s = 0.0  # when a bucket may be asked again
 
     def run(self, bootstrap: str, stop: threading.Event) -> None:
         """Follow the topic until `stop` is set.
@@ -68,7 +74,7 @@ class ControlReader:
             self.aliases[name] = version
 
     def apply(self) -> None:
-        """Apply what was read. An alias pinned to a version that is neither in memory nor on disk stays as it was."""
+        """Apply what was read. An alias pinned to a version that is not found stays as it was."""
         self._live.followed = self._followed
         plan, groups = self._live.state.plan, self._versions.live_groups()
         if groups and groups != plan.groups:
@@ -77,13 +83,26 @@ class ControlReader:
             now = self._live.state.models.get(alias)
             if (now is not None and now.version == version) or version in self.missing:
                 continue
-            served = self._live.find(version)
-            found = (served.model, served.offset) if served else self._pins.load(version)
-            if found is None:
-                self.missing.add(version)
-                continue
-            model, offset = found
-            self._live.promote(alias, model, applied_at=now_ms(), offset=offset)
+            found = self._pinned(version)
+            if found is not None:
+                model, offset = found
+                self._live.promote(alias, model, applied_at=now_ms(), offset=offset)
+
+    def _pinned(self, version: str) -> tuple[ModelState, int] | None:
+        """A version and the offset of its samples, from memory or from where it was pinned; None without it."""
+        if (served := self._live.find(version)) is not None:
+            return served.model, served.offset
+        if time.monotonic() < self._asks_at_s:
+            return None
+        try:
+            found = self._pins.load(version)
+        except LocationProblem as problem:
+            self._asks_at_s = time.monotonic() + _PATIENCE_S
+            sys.stderr.write(f"version {version} is pinned, and was not read: {problem}\n")
+            return None
+        if found is None:
+            self.missing.add(version)
+        return found
 
 
 def pin(alias: str, version: str, *, at: int, why: str) -> Record:

@@ -1,10 +1,9 @@
 """The model whose versions a thread follows."""
 
-from pathlib import Path
-
 from msgspec import Struct
 
 from headrace.models.config import RankerConfig
+from headrace.store.location import Location
 
 
 class FollowedModel(Struct, frozen=True, kw_only=True):
@@ -13,11 +12,11 @@ class FollowedModel(Struct, frozen=True, kw_only=True):
     Attributes:
         name: its name in the log of versions.
         key: verifies the versions.
-        snapshots: the folder of the learner's snapshots.
+        snapshots: the learner's snapshots, in a folder or a bucket.
         config: settings that a version must have.
     """
 
     name: str
     key: bytes
-    snapshots: Path
+    snapshots: Location
     config: RankerConfig = RankerConfig()

@@ -1,9 +1,5 @@
 """The learner's newest snapshot, as a model to serve: where a reader starts if the log alone is not enough."""
 
-import hashlib
-from pathlib import Path
-
-import msgspec
 from msgspec import Struct
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
@@ -12,9 +8,9 @@ from headrace.models.arrays import unflatten
 from headrace.models.config import RankerConfig
 from headrace.models.state import ModelState
 from headrace.schemas.snapshot import SnapshotMeta
-from headrace.schemas.version_policy import VersionId, VersionPolicy, parse_version
-
-ARRAYS, META = "arrays.safetensors", "meta.json"
+from headrace.schemas.version_policy import VersionId, VersionPolicy
+from headrace.store.location import Location
+from headrace.store.snapshot_files import SnapshotError, complete, folder_of, read_packed
 
 
 class Snapshot(Struct, frozen=True):
@@ -24,25 +20,27 @@ class Snapshot(Struct, frozen=True):
     meta: SnapshotMeta
 
 
-def latest(folder: Path, config: RankerConfig, *, after: VersionId, policy: VersionPolicy) -> Snapshot | None:
-    """The newest complete snapshot after version `after` that a policy allows; damaged ones are skipped."""
-    versions = {parse_version(path.name): path for path in folder.glob("[0-9]*.[0-9]*")} if folder.is_dir() else {}
-    for version in sorted(filter(policy.allows, versions), reverse=True):
+def latest(snapshots: Location, config: RankerConfig, *, after: VersionId, policy: VersionPolicy) -> Snapshot | None:
+    """The newest complete snapshot after version `after` that a policy allows; damaged ones are skipped.
+
+    Raises:
+        LocationProblem: the bucket cannot be used.
+    """
+    for version in sorted(filter(policy.allows, complete(snapshots)), reverse=True):
         if version <= after:
             return None
-        snapshot = _load(versions[version], config)
+        snapshot = _load(folder_of(snapshots, version), config)
         if snapshot is not None:
             return snapshot
     return None
 
 
-def _load(folder: Path, config: RankerConfig) -> Snapshot | None:
+def _load(folder: Location, config: RankerConfig) -> Snapshot | None:
     try:
-        meta = msgspec.json.decode((folder / META).read_bytes(), type=SnapshotMeta)
-        packed = (folder / ARRAYS).read_bytes()
-        if meta.schema != config.schema() or hashlib.sha256(packed).hexdigest() != meta.arrays_sha256 or not meta.hash:
+        meta, packed = read_packed(folder)
+        if meta.schema != config.schema() or not meta.hash:
             return None
         state = unflatten(dict(safetensors.load(packed)))
-    except (OSError, msgspec.DecodeError, SafetensorError, KeyError):
-        return None  # cut short, removed meanwhile, or in another format: an older one will do
+    except (SnapshotError, SafetensorError, KeyError):
+        return None  # cut short, removed or replaced meanwhile, or in another format: an older one will do
     return Snapshot(ModelState.from_training_state(config, state, version=f"{meta.epoch}.{meta.seq}"), meta)

@@ -6,6 +6,8 @@ broken (a version was missed), a newer snapshot repairs it. After a version out 
 even from a snapshot, until a decision about it has been read: the chain sends a rollback.
 """
 
+import sys
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -23,6 +25,10 @@ from headrace.serving.versions.bounds import Bounds, OutOfBounds
 from headrace.serving.versions.control import record_of
 from headrace.serving.versions.followed_model import FollowedModel
 from headrace.serving.versions.history import Applied, History
+from headrace.serving.versions.snapshot import Snapshot
+from headrace.store.location import LocationProblem
+
+_PATIENCE_S = 30.0  # before a bucket that could not be used is asked again
 
 
 class _VersionNumbers(msgspec.Struct, frozen=True):
@@ -57,6 +63,7 @@ class VersionChain:
         self._history = History(followed.config)
         self._bounds = Bounds()
         self._pending_rollback: Record | None = None  # sent, but not read back yet
+        self._asks_at_s = 0.0  # when a bucket may be asked again
         self._begin: int | None = None  # offset of the first message after the last manifest
         self.policy = VersionPolicy()
         self.applied = self._history.newest_allowed(self.policy)
@@ -98,9 +105,7 @@ class VersionChain:
         if self._pending_rollback is not None:
             self._send(self._pending_rollback)  # the second of two equal decisions changes nothing
             return
-        found = snapshot.latest(
-            self._followed.snapshots, self._followed.config, after=self.applied.version, policy=self.policy
-        )
+        found = self._newest_snapshot()
         if found is not None:
             self._set_applied(history.from_snapshot(found))
             self._assembler = self._new_assembler()
@@ -128,6 +133,18 @@ class VersionChain:
         self._begin = None
         self._assembler = self._new_assembler()
         return min(skipped.values())
+
+    def _newest_snapshot(self) -> Snapshot | None:
+        """The newest allowed snapshot; None while the bucket cannot be used: the log alone may be enough."""
+        if time.monotonic() < self._asks_at_s:
+            return None
+        followed = self._followed
+        try:
+            return snapshot.latest(followed.snapshots, followed.config, after=self.applied.version, policy=self.policy)
+        except LocationProblem as problem:
+            self._asks_at_s = time.monotonic() + _PATIENCE_S
+            sys.stderr.write(f"no snapshot of {followed.name} was read: {problem}\n")
+            return None
 
     def _advance(self, payload: bytes) -> None:
         delta = self._assembler.feed(payload)

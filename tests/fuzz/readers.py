@@ -26,6 +26,7 @@ from headrace.serving.versions.followed_model import FollowedModel
 from headrace.serving.versions.pins import Pins
 from headrace.simulator.sample_stream import stream
 from headrace.store.decision_reader import fault_of
+from headrace.store.location import parse_location
 from headrace.store.quarantine import Quarantine
 from tests.fuzz.mutation import NOW_MS, Mutator
 from tests.fuzz.samples import CONFIG, SETTINGS
@@ -68,8 +69,10 @@ class Readers:
         live, folder = worlds.live(with_model=False), Path(self._folder.name)
         self._quarantine = Quarantine("fuzz", lambda _key, _value: None, Breaker(share=1.0))
         self._items = CatalogueReader("nowhere", live, worlds.NOTHING, self._quarantine)
-        self._control = ControlReader(live, Pins(folder / "pins", CONFIG), model="ranker", quarantine=self._quarantine)
-        followed = FollowedModel(name="ranker", key=KEY, snapshots=folder / "snapshots", config=CONFIG)
+        self._control = ControlReader(
+            live, Pins(parse_location(folder / "pins"), CONFIG), model="ranker", quarantine=self._quarantine
+        )
+        followed = FollowedModel(name="ranker", key=KEY, snapshots=parse_location(folder / "snapshots"), config=CONFIG)
         self._deltas = DeltaReader(live, followed, quarantine=self._quarantine)
 
     def make(self) -> bytes:

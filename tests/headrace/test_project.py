@@ -41,6 +41,13 @@ def test_an_environment_becomes_variables(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(("given", "meant"), [("models", "{folder}/models"), ("s3://shop/models", "s3://shop/models")])
+def test_a_location_is_a_path_from_the_file_or_an_address(tmp_path: Path, given: str, meant: str) -> None:
+    variables: dict[str, str] = {}
+    project.enter("staging", variables, write(tmp_path, f'[environments.staging]\nsnapshots = "{given}"\n'))
+    assert variables["HEADRACE_SNAPSHOTS"] == meant.format(folder=tmp_path)
+
+
 def test_a_secret_that_is_set_is_stronger_than_the_file_of_one(tmp_path: Path) -> None:
     variables = {"HEADRACE_TOKEN": "mine", "HEADRACE_ENV": "staging"}
     project.enter("", variables, write(tmp_path, TEXT))

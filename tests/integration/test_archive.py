@@ -12,11 +12,11 @@ from headrace.archive.read import ArchiveRange
 from headrace.archive.write import Archived, archive_topic
 from headrace.connections.kafka_clients import producer
 from headrace.errors import UsageProblem
-from headrace.locations import Location, parse_location
 from headrace.replay.topic_replay import Coverage, ReplayRequest, replay_topic
 from headrace.schemas.times import now_ms
 from headrace.schemas.topics import EVENTS, EXPOSURES
 from headrace.stack import broker
+from headrace.store.location import Location, parse_location
 from headrace.store.log import read_to_end
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]

@@ -26,6 +26,7 @@ from headrace.serving.versions.pins import Pins
 from headrace.simulator.warmup import WarmUp, WarmUpSettings
 from headrace.simulator.world import World, WorldSettings
 from headrace.stack import stack
+from headrace.store.location import parse_location
 from headrace.store.log import read_values
 from headrace.wait import wait_until
 
@@ -61,9 +62,9 @@ def live(layout: Layout) -> Iterator[Live]:
     """Serving's threads of the model, with serving's bounds."""
     endpoints, live, stop = layout.endpoints(), Live(load_plan(FEATURES)), threading.Event()
     model = layout.artefacts / "ranker"
-    control = ControlReader(live, Pins(model / "pins", RankerConfig()), model="ranker")
+    control = ControlReader(live, Pins(parse_location(model / "pins"), RankerConfig()), model="ranker")
     key, snapshots = endpoints.model_key.encode(), model / "snapshots"
-    deltas = DeltaReader(live, FollowedModel(name="ranker", key=key, snapshots=snapshots))
+    deltas = DeltaReader(live, FollowedModel(name="ranker", key=key, snapshots=parse_location(snapshots)))
     threads = [threading.Thread(target=each.run, args=(endpoints.bootstrap, stop)) for each in (control, deltas)]
     for thread in threads:
         thread.start()

@@ -44,6 +44,7 @@ from headrace.serving.versions.model_at import VersionGone, model_at
 from headrace.simulator.sample_stream import stream
 from headrace.stack import broker
 from headrace.store.log import LogReader, offsets_at
+from headrace.store.snapshot_files import snapshots_of
 from headrace.timestamps import parse_time
 from tests.support import serving_states as worlds
 
@@ -167,7 +168,8 @@ def written(layout: Layout, endpoints: Endpoints) -> Old:
     end_ms = now_ms() // SETTINGS.snapshot_ms * SETTINGS.snapshot_ms
     log, learner = Log(endpoints), Learner(SETTINGS, RankerConfig())
     log.take_times_from_producers(MODEL_DELTAS, EXPOSURES)
-    snapshots, slates, versions = Snapshots(layout.artefacts / LIVE_MODEL / "snapshots"), dict[str, Exposure](), 0
+    snapshots = Snapshots(snapshots_of(layout.snapshots, LIVE_MODEL))
+    slates, versions = dict[str, Exposure](), 0
     due = {name: end_ms - round(hours * HOUR_MS) for name, hours in HOURS_AGO.items()}
     samples = stream(HOURS * HOUR_MS // EVERY_MS, every_ms=EVERY_MS, begin_ms=end_ms - HOURS * HOUR_MS)
     for cut in learner.feed(enumerate(samples)):
@@ -225,8 +227,8 @@ def records_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def of(old: Old) -> tuple[str, FollowedModel]:
     """The broker, and the model whose versions are on it."""
-    key, folder = old.endpoints.model_key.encode(), old.layout.artefacts / LIVE_MODEL / "snapshots"
-    return old.endpoints.bootstrap, FollowedModel(name=LIVE_MODEL, key=key, snapshots=folder)
+    key, snapshots = old.endpoints.model_key.encode(), snapshots_of(old.layout.snapshots, LIVE_MODEL)
+    return old.endpoints.bootstrap, FollowedModel(name=LIVE_MODEL, key=key, snapshots=snapshots)
 
 
 @pytest.mark.parametrize("name", [name for name in HOURS_AGO if name != GONE])

@@ -23,7 +23,6 @@ from headrace.learner.cuts import Publication
 from headrace.learner.loop import Learner
 from headrace.learner.settings import LoopSettings
 from headrace.learner.snapshot import load
-from headrace.locations import parse_location
 from headrace.models.config import RankerConfig
 from headrace.models.fingerprint import fingerprint
 from headrace.registry import promotion
@@ -38,6 +37,8 @@ from headrace.schemas.version_policy import PROMOTE, TRAINED, VersionId, rollbac
 from headrace.serving.kafka.ticker import ticks
 from headrace.simulator.sample_stream import START_MS, WAIT_MS, stream
 from headrace.stack import broker, calendar
+from headrace.store.location import parse_location
+from headrace.store.snapshot_files import snapshots_of
 from headrace.training import train
 from headrace.training.lock import exclusive_lock
 from headrace.training.triggers import Triggers
@@ -235,7 +236,7 @@ def same_tables(learners: Learners, *versions: tuple[str, VersionId]) -> bool:
     """Whether two versions are the same model, bit for bit, as their snapshots publish it."""
     prints: set[str] = set()
     for model, place in versions:
-        meta, arrays = load(learners.artefacts / model / "snapshots" / version_text(place))
+        meta, arrays = load(snapshots_of(parse_location(learners.artefacts), model) / version_text(place))
         prints.add(fingerprint(Learner.from_checkpoint(LoopSettings(), meta, arrays=arrays).published))
     return len(prints) == 1
 

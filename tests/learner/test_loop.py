@@ -18,6 +18,7 @@ from headrace.schemas.delta import Delta, decode_chunks, seal
 from headrace.schemas.delta_assembler import DeltaAssembler
 from headrace.schemas.heartbeat import Heartbeat
 from headrace.simulator.sample_stream import START_MS, WAIT_MS, stream
+from headrace.store.location import parse_location
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=20_000, batch=64, wait_ms=WAIT_MS)
@@ -94,7 +95,7 @@ def test_after_a_kill_any_snapshot_continues_bit_for_bit(whole, tmp_path):
     taken = checkpoints(cuts)
     assert len(taken) >= 3
     for checkpoint in taken:
-        meta, arrays = load(Snapshots(tmp_path).save(checkpoint))
+        meta, arrays = load(Snapshots(parse_location(tmp_path)).save(checkpoint))
         resumed = Learner.from_checkpoint(SETTINGS, meta, arrays=arrays)
         later = versions(run(resumed, SAMPLES[meta.offset :]))
         assert [cut.hash for cut in later] == made[meta.seq :]

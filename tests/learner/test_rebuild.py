@@ -17,6 +17,7 @@ from headrace.models.arrays import flatten
 from headrace.models.config import RankerConfig
 from headrace.models.fingerprint import fingerprint
 from headrace.simulator.sample_stream import START_MS, WAIT_MS, stream
+from headrace.store.location import parse_location
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=30_000, wait_ms=WAIT_MS)
@@ -54,7 +55,7 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.snapshots, self.published, self.fingerprints = (
-            Snapshots(folder),
+            Snapshots(parse_location(folder)),
             PublishedVersions("ranker"),
             dict[tuple[int, int], str](),
         )
@@ -142,7 +143,7 @@ def test_a_version_that_cannot_be_rebuilt_is_reported_before_anything_is_written
     changed[near_end] = (near_end, structs.replace(changed[near_end][1], item_id="another"))
     with pytest.raises(RebuildError, match="with hash"):
         run.rebuild((1, 4), MemoryLog(changed))
-    empty = Snapshots(tmp_path / "nowhere")
+    empty = Snapshots(parse_location(tmp_path / "nowhere"))
     target = Target((2, 3), "h")
     with pytest.raises(RebuildError, match="no snapshot of epoch 2"):
         rebuild(target, MemoryLog(SAMPLES), snapshots=empty, open_learner=open_learner)

@@ -8,6 +8,7 @@ from headrace.schemas.http import Problem
 from headrace.serving.http.keys import Keys
 from headrace.serving.http.problem_types import type_of
 from headrace.serving.settings import Config, Settings
+from headrace.store.location import parse_location
 from tests.support.paths import REPOSITORY
 
 TOKEN = "a-token-for-tests-only"
@@ -21,6 +22,7 @@ def settings(artefacts: Path) -> Settings:
         bootstrap="127.0.0.1:1",
         redis="redis://127.0.0.1:1",
         artefacts=artefacts,
+        snapshots=parse_location(artefacts),
         features=FEATURES,
         host="127.0.0.1",
         port=0,

@@ -14,6 +14,7 @@ from headrace.models.config import RankerConfig
 from headrace.models.training import Trainer
 from headrace.registry.export import export
 from headrace.schemas.snapshot import SnapshotMeta
+from headrace.store.location import parse_location
 
 CONFIG = RankerConfig(dim=4, history=5, attention=6, rank=5, hidden=(8, 6), vector=4)
 
@@ -33,7 +34,7 @@ def saved(folder, version):
         | {"settings": CONFIG.settings(), **numbers},
         SnapshotMeta,
     )
-    Snapshots(folder).save(Checkpoint(meta, flatten(trainer.state())))
+    Snapshots(parse_location(folder)).save(Checkpoint(meta, flatten(trainer.state())))
     return trainer.state().dense
 
 

@@ -25,6 +25,7 @@ from headrace.serving.versions.control import ControlReader
 from headrace.serving.versions.delta_reader import DeltaReader
 from headrace.serving.versions.followed_model import FollowedModel
 from headrace.serving.versions.pins import Pins
+from headrace.store.location import parse_location
 from headrace.store.quarantine import Quarantine
 from tests.support import serving_states as worlds
 from tests.support import version_messages as chains
@@ -128,7 +129,7 @@ def test_no_item_made_of_a_real_one_stops_the_catalogue(
 
 def deltas_of(live: Live, dead_letters: DeadLetters, folder: Path) -> DeltaReader:
     quarantine = Quarantine("deltas", dead_letters)
-    followed = FollowedModel(name="ranker", key=KEY, snapshots=folder)
+    followed = FollowedModel(name="ranker", key=KEY, snapshots=parse_location(folder))
     return DeltaReader(live, followed, send=lambda _: True, quarantine=quarantine)
 
 
@@ -175,7 +176,7 @@ def test_a_version_that_makes_the_reader_fail_is_refused_and_the_next_message_ta
 @pytest.mark.parametrize("version", ["../../etc/passwd", "a\0b", "x" * 5_000, ""])
 def test_a_pin_of_no_version_changes_nothing(tmp_path: Path, version: str) -> None:
     live = worlds.live()
-    control = ControlReader(live, Pins(tmp_path / "pins", RankerConfig()), model="ranker")
+    control = ControlReader(live, Pins(parse_location(tmp_path / "pins"), RankerConfig()), model="ranker")
     arguments = {"version": version}
     control.take(Control(name=f"{ALIAS}frozen", action=PIN, arguments=arguments, who="", at=1, why="").payload())
     control.apply()

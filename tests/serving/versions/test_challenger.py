@@ -24,6 +24,7 @@ from headrace.serving.versions.delta_reader import DeltaReader
 from headrace.serving.versions.followed_model import FollowedModel
 from headrace.serving.versions.pins import Pins
 from headrace.serving.versions.shadow_scorer import ShadowScorer
+from headrace.store.location import parse_location
 from tests.support import serving_states as worlds
 from tests.support import version_messages as chains
 from tests.support.damaged_versions import OUT_OF_BOUNDS
@@ -116,7 +117,7 @@ def test_a_backlog_leaves_the_oldest_slates_out_and_counts_them() -> None:
 
 def test_it_follows_its_own_chain_and_pins_and_live_do_not_know_it(tmp_path: Path) -> None:
     live, made, topic = worlds.live(with_model=False), chains.made(), MemoryTopic()
-    followed = FollowedModel(name="ranker", key=KEY, snapshots=tmp_path / "snapshots")
+    followed = FollowedModel(name="ranker", key=KEY, snapshots=parse_location(tmp_path / "snapshots"))
     reader = DeltaReader(ModelSlot(live, CHALLENGER, "ranker"), followed, alias=CHALLENGER)
     topic.write(*made.versions[:4])
     reader.step(topic)
@@ -146,7 +147,7 @@ def test_an_arm_is_served_by_its_own_model_and_says_which_version(tmp_path: Path
 
 def test_its_decisions_are_its_own(tmp_path: Path) -> None:
     live = Live(worlds.PLAN, (LIVE, "swift"))
-    control = ControlReader(live, Pins(tmp_path, worlds.model(1).config), model="ranker")
+    control = ControlReader(live, Pins(parse_location(tmp_path), worlds.model(1).config), model="ranker")
     for record in (rollback_decision("swift", (1, 3), epoch=2), rollback_decision("ranker", (1, 5), epoch=2)):
         control.take(record.payload())
     control.take(pin("swift", "1.1", at=1, why="").value)
@@ -156,7 +157,7 @@ def test_its_decisions_are_its_own(tmp_path: Path) -> None:
 
 def test_its_refused_versions_are_listed_under_its_name(tmp_path: Path) -> None:
     live = worlds.live()
-    followed = FollowedModel(name="ranker", key=KEY, snapshots=tmp_path)
+    followed = FollowedModel(name="ranker", key=KEY, snapshots=parse_location(tmp_path))
     reader = DeltaReader(ModelSlot(live, "swift", "ranker"), followed, alias="swift")
     reader.chain.feed(b'{"epoch": 1, "seq": 1}')
     assert [(each.model, each.version, each.check) for each in live.alias_progress["swift"].refused] == [
@@ -169,9 +170,9 @@ def test_its_refused_versions_are_listed_under_its_name(tmp_path: Path) -> None:
 
 def test_out_of_bounds_it_is_rolled_back_like_live(tmp_path: Path) -> None:
     live, box, topic, made = worlds.live(), RecordBox(), MemoryTopic(), chains.made()
-    control = ControlReader(live, Pins(tmp_path, worlds.model(1).config), model="another")
+    control = ControlReader(live, Pins(parse_location(tmp_path), worlds.model(1).config), model="another")
     slot = ModelSlot(live, "swift", "ranker")
-    followed = FollowedModel(name="ranker", key=KEY, snapshots=tmp_path)
+    followed = FollowedModel(name="ranker", key=KEY, snapshots=parse_location(tmp_path))
     reader = DeltaReader(slot, followed, send=box.send, alias="swift")
     topic.write(*made.versions[:15], OUT_OF_BOUNDS["norm"](made.versions[15]))
     reader.step(topic)
@@ -186,7 +187,7 @@ def test_out_of_bounds_it_is_rolled_back_like_live(tmp_path: Path) -> None:
 
 def test_the_decision_names_it_once_the_log_is_read(tmp_path: Path) -> None:
     live = worlds.live()
-    control = ControlReader(live, Pins(tmp_path, worlds.model(1).config), model="ranker")
+    control = ControlReader(live, Pins(parse_location(tmp_path), worlds.model(1).config), model="ranker")
     for model in ("first", "second"):
         control.take(follow_decision(model).payload())
     control.take(follow_decision("winter", SEASON).payload())

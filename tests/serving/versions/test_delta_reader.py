@@ -18,6 +18,7 @@ from headrace.serving.versions.control import ControlReader, pin
 from headrace.serving.versions.delta_reader import DeltaReader
 from headrace.serving.versions.followed_model import FollowedModel
 from headrace.serving.versions.pins import Pins
+from headrace.store.location import parse_location
 from tests.support import serving_states as worlds
 
 KEY = b"key"
@@ -64,7 +65,7 @@ def live() -> Live:
 
 @pytest.fixture
 def reader(live: Live, tmp_path: Path) -> DeltaReader:
-    return DeltaReader(live, FollowedModel(name="ranker", key=KEY, snapshots=tmp_path / "snapshots"))
+    return DeltaReader(live, FollowedModel(name="ranker", key=KEY, snapshots=parse_location(tmp_path / "snapshots")))
 
 
 def test_a_chain_is_followed(live: Live, reader: DeltaReader) -> None:
@@ -118,7 +119,7 @@ def test_after_a_version_of_another_shape_nothing_follows_it(live: Live, reader:
 
 def test_no_folder_and_damaged_snapshots_are_passed_over(live: Live, tmp_path: Path) -> None:
     folder = tmp_path / "snapshots"
-    reader = DeltaReader(live, FollowedModel(name="ranker", key=KEY, snapshots=folder))
+    reader = DeltaReader(live, FollowedModel(name="ranker", key=KEY, snapshots=parse_location(folder)))
     reader.chain.recover()
     damaged = folder / "1.5"
     damaged.mkdir(parents=True)
@@ -130,7 +131,7 @@ def test_no_folder_and_damaged_snapshots_are_passed_over(live: Live, tmp_path: P
 
 def test_a_pin_holds_when_it_was_read_back_and_survives_a_restart(live: Live, tmp_path: Path) -> None:
     live.promote(LIVE, worlds.model(3, "1.4"), applied_at=1, offset=40)
-    pins = Pins(tmp_path / "pins", CONFIG)
+    pins = Pins(parse_location(tmp_path / "pins"), CONFIG)
     pins.save(live.state.models[LIVE])
     sent = pin("frozen", "1.4", at=5, why="the baseline")
     live.promote(LIVE, worlds.model(4, "1.5"), applied_at=2, offset=50)

@@ -18,6 +18,7 @@ from headrace.serving.versions.control import ControlReader
 from headrace.serving.versions.delta_reader import DeltaReader
 from headrace.serving.versions.followed_model import FollowedModel
 from headrace.serving.versions.pins import Pins
+from headrace.store.location import parse_location
 from tests.support import serving_states as worlds
 from tests.support import version_messages as chains
 from tests.support.version_messages import KEY, Made, MemoryTopic
@@ -32,8 +33,8 @@ def made() -> Made:
 def start(tmp_path: Path) -> Callable[[], tuple[Live, ControlReader, DeltaReader]]:
     def started() -> tuple[Live, ControlReader, DeltaReader]:
         live = worlds.live(with_model=False)
-        control = ControlReader(live, Pins(tmp_path / "pins", RankerConfig()), model="ranker")
-        followed = FollowedModel(name="ranker", key=KEY, snapshots=tmp_path / "snapshots")
+        control = ControlReader(live, Pins(parse_location(tmp_path / "pins"), RankerConfig()), model="ranker")
+        followed = FollowedModel(name="ranker", key=KEY, snapshots=parse_location(tmp_path / "snapshots"))
         return live, control, DeltaReader(live, followed, send=lambda _: True)
 
     return started
@@ -88,7 +89,7 @@ def test_back_beyond_what_memory_holds(made: Made, start, tmp_path: Path, with_s
     live, control, reader = start()
     topic = MemoryTopic()
     for checkpoint in made.checkpoints if with_snapshots else ():
-        Snapshots(tmp_path / "snapshots").save(checkpoint)
+        Snapshots(parse_location(tmp_path / "snapshots")).save(checkpoint)
     reader.chain.recover()
     for _ in followed(topic, made.versions[:15], reader):
         pass
@@ -99,7 +100,7 @@ def test_back_beyond_what_memory_holds(made: Made, start, tmp_path: Path, with_s
 
 def test_killed_at_any_point_it_comes_back_to_the_same(made: Made, start, tmp_path: Path) -> None:
     for checkpoint in made.checkpoints:
-        Snapshots(tmp_path / "snapshots").save(checkpoint)
+        Snapshots(parse_location(tmp_path / "snapshots")).save(checkpoint)
     topic = MemoryTopic()
     topic.write(*made.versions[:14])
     for is_published, expected in ((False, "1.9"), (True, "2.1")):
@@ -115,7 +116,7 @@ def test_killed_at_any_point_it_comes_back_to_the_same(made: Made, start, tmp_pa
 
 def test_a_batch_that_ends_within_a_version_loses_none_of_its_chunks(made: Made, start, tmp_path: Path) -> None:
     checkpoint = made.checkpoints[0]
-    Snapshots(tmp_path / "snapshots").save(checkpoint)
+    Snapshots(parse_location(tmp_path / "snapshots")).save(checkpoint)
     place = (checkpoint.meta.epoch, checkpoint.meta.seq)
     after = next(cut for cut in made.versions if (cut.manifest.epoch, cut.manifest.seq) > place)
     live, _, reader = start()

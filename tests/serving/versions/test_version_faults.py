@@ -20,6 +20,7 @@ from headrace.serving.versions.control import ControlReader
 from headrace.serving.versions.delta_reader import DeltaReader
 from headrace.serving.versions.followed_model import FollowedModel
 from headrace.serving.versions.pins import Pins
+from headrace.store.location import parse_location
 from tests.support import serving_states as worlds
 from tests.support import version_messages as chains
 from tests.support.damaged_versions import OUT_OF_BOUNDS, changed, resealed, tables
@@ -34,8 +35,10 @@ class Follower:
 
     def __init__(self, folder: Path) -> None:
         self.live, self.records, self.topic = worlds.live(with_model=False), list[Record](), MemoryTopic()
-        self.control = ControlReader(self.live, Pins(folder / "pins", worlds.model(0).config), model="ranker")
-        followed = FollowedModel(name="ranker", key=KEY, snapshots=folder / "snapshots")
+        self.control = ControlReader(
+            self.live, Pins(parse_location(folder / "pins"), worlds.model(0).config), model="ranker"
+        )
+        followed = FollowedModel(name="ranker", key=KEY, snapshots=parse_location(folder / "snapshots"))
         self.reader = DeltaReader(self.live, followed, send=self._send)
 
     def _send(self, record: Record) -> bool:
@@ -96,7 +99,7 @@ def test_out_of_bounds_it_is_refused_and_rolled_back(follower: Follower, check: 
 def test_nothing_beyond_a_version_out_of_bounds_is_taken_from_a_snapshot(follower: Follower, tmp_path: Path) -> None:
     follower.take(*GOOD[:9])
     for checkpoint in MADE.checkpoints:
-        Snapshots(tmp_path / "snapshots").save(checkpoint)
+        Snapshots(parse_location(tmp_path / "snapshots")).save(checkpoint)
     follower.take(OUT_OF_BOUNDS["norm"](GOOD[9]), *GOOD[10:14])
     assert follower.served() == print_of("1.9")
 
@@ -128,7 +131,7 @@ def test_damaged_or_forged_it_is_refused_and_a_snapshot_repairs_the_chain(
     assert follower.served() == print_of("1.6")
     assert not follower.records, "damage in transit says nothing about the parameters"
     for checkpoint in MADE.checkpoints[:3]:
-        Snapshots(tmp_path / "snapshots").save(checkpoint)
+        Snapshots(parse_location(tmp_path / "snapshots")).save(checkpoint)
     follower.take(*GOOD[7:])
     assert follower.served() == print_of(GOOD[-1].manifest.version)
 
@@ -184,7 +187,7 @@ def test_however_they_come_the_last_one_is_served_bit_for_bit(
 ) -> None:
     if order == "five missing":
         for checkpoint in MADE.checkpoints[:3]:
-            Snapshots(tmp_path / "snapshots").save(checkpoint)
+            Snapshots(parse_location(tmp_path / "snapshots")).save(checkpoint)
     if at_once:
         follower.topic.write(*ORDERS[order])
         follower.reader.step(follower.topic)
