@@ -41,9 +41,14 @@ $(VENV)/.ready: $(VENV)/.synced pyproject.toml jgo.lock.toml headrace/stack/inst
 demo: setup ## run the whole pipeline against a simulated world: make demo ARGS="--minutes 4"
 	$(BIN)/headrace demo $(ARGS)
 
-test: setup lint types ## run everything CI checks: lint, types, unit tests, then integration tests on their own stack
+test: setup $(VENV)/.test-jars lint types ## run everything CI checks: lint, types, unit tests, then integration tests on their own stack
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m "not stack and not long" $(ARGS)
 	$(BIN)/pytest -m "stack and not long" $(ARGS)
+
+# An S3-compatible server and Flink's plugin for it, 140 MB.
+$(VENV)/.test-jars: tests/jars.lock.toml tests/support/jars.py | setup
+	$(BIN)/python -m tests.support.jars
+	@touch $@
 
 long: setup ## run the slow tests: whole recorded logs, rollbacks, learners per arm, a killed training
 	$(BIN)/pytest -m long $(ARGS)

@@ -29,8 +29,13 @@ def locked() -> list[dict[str, str]]:
 
 def target(jar: dict[str, str]) -> Path:
     """Path of a locked jar in the environment."""
-    folder = FLINK_JARS if jar["groupId"] == _FLINK_GROUP else KAFKA_JARS
-    return folder / f"{jar['artifactId']}-{jar['version']}.jar"
+    return (FLINK_JARS if jar["groupId"] == _FLINK_GROUP else KAFKA_JARS) / file_name(jar)
+
+
+def file_name(jar: dict[str, str]) -> str:
+    """The name of a jar's file, as in a Maven repository."""
+    parts = (jar["artifactId"], jar["version"], jar.get("classifier", ""))
+    return f"{'-'.join(filter(None, parts))}.jar"
 
 
 def sha256(path: Path) -> str:
@@ -39,21 +44,22 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def fetch(jar: dict[str, str], maven: MavenContext) -> Path:
-    """Download one jar into the environment and check it against the lock.
+def fetch(jar: dict[str, str], maven: MavenContext, folder: Path | None = None) -> Path:
+    """Download one jar into the environment, or into a folder, and check it against the lock.
 
     Raises:
         EnvironmentProblem: the checksum is not the locked one.
     """
-    path = target(jar)
+    path = folder / file_name(jar) if folder else target(jar)
     if path.exists() and sha256(path) == jar["sha256"]:
         return path
     name = f"{jar['groupId']}:{jar['artifactId']}:{jar['version']}"
-    source = maven.project(jar["groupId"], jar["artifactId"]).at_version(jar["version"]).artifact().resolve()
+    component = maven.project(jar["groupId"], jar["artifactId"]).at_version(jar["version"])
+    source = component.artifact(jar.get("classifier", "")).resolve()
     seen = sha256(source)
     if seen != jar["sha256"]:
         message = (
-            f"{name} has sha256 {seen}, jgo.lock.toml has {jar['sha256']}: the repository serves another file. "
+            f"{name} has sha256 {seen}, the lock file has {jar['sha256']}: the repository serves another file. "
             f"Remove {source} and run `make setup` again; if the error remains, do not use that repository."
         )
         raise EnvironmentProblem(message)
