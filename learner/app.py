@@ -34,7 +34,7 @@ from headrace.schemas.version_policy import MODEL, SKIP, VersionId, VersionPolic
 from headrace.store.location import Location, LocationProblem
 from headrace.store.log import LogReader
 from headrace.store.quarantine import KafkaSend, Quarantine
-from headrace.store.snapshot_files import snapshots_of
+from headrace.store.snapshot_files import read_meta, snapshots_of
 
 _POLL_S = 0.2
 
@@ -139,7 +139,7 @@ class App:
     def _start(self) -> Learner:
         """Return the learner of the newest snapshot, or one that is warm-started: its epoch is 0."""
         settings, own = self._settings, self._snapshots.latest()
-        if not settings.warm_start or (own and load(own)[0].schema == settings.config.schema()):
+        if not settings.warm_start or (own and read_meta(own).schema == settings.config.schema()):
             return self._open_learner(own)
         donor = self._snapshots_of(settings.warm_start).latest()
         if donor:
@@ -148,8 +148,8 @@ class App:
         if settings.warm_start == settings.loop.model:
             return self._open_learner(None)
         message = (
-            f"--warm-start is {settings.warm_start}, which has no snapshot in {settings.snapshots.text}: name a model that "
-            "has one, or leave it out to start from nothing"
+            f"--warm-start is {settings.warm_start}, which has no snapshot in {settings.snapshots.text}: name a model "
+            "that has one, or leave it out to start from nothing"
         )
         raise SystemExit(message)
 
@@ -157,7 +157,7 @@ class App:
         """Publish what is carried over as the first version of an epoch that no version or decision has taken."""
         epoch = max(self._published.last[0], self._policy.epoch) + 1
         self._publish(self._learner.begin_promoted_epoch(epoch))
-        self._snapshots.save(self._learner.checkpoint())
+        self._save(self._learner.checkpoint())
         version, donor = self._learner.published.version, self._settings.warm_start
         self._journal.log("warm start", model=donor, version=version, offset=self._learner.offset)
 

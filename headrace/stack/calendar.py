@@ -1,6 +1,7 @@
 """Seasonal models: which model the alias `season` follows today, by `seasons.yaml` in the stack's folder.
 
-Serving has no calendar: the reconciler writes a record to topic `control` when the season changes, and serving follows it.
+Serving has no calendar: when the season changes, the reconciler writes a record to topic `control`, which serving
+follows.
 """
 
 import re

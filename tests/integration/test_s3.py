@@ -16,19 +16,23 @@ from headrace.importing.files import find_files, open_table
 from headrace.learner.cuts import Checkpoint
 from headrace.learner.snapshot import Snapshots, load
 from headrace.models.config import RankerConfig
+from headrace.models.fingerprint import fingerprint
+from headrace.schemas.aliases import LIVE
 from headrace.schemas.snapshot import SnapshotMeta
 from headrace.schemas.topics import SAMPLES
 from headrace.schemas.version_policy import VersionId
 from headrace.serving.state.state import Progress
 from headrace.serving.versions.followed_model import FollowedModel
+from headrace.serving.versions.pins import Pins
 from headrace.serving.versions.version_chain import VersionChain
 from headrace.simulator.sample_stream import START_MS, stream
 from headrace.stack import broker
-from headrace.store.location import Location, parse_location, read_problem, write_problem
+from headrace.store.location import Location, LocationProblem, parse_location, read_problem, write_problem
 from headrace.store.log import read_to_end
-from headrace.store.snapshot_files import META, PINNED, complete, folder_of, read_meta, snapshots_of
+from headrace.store.snapshot_files import META, PINNED, complete, folder_of, pins_of, read_meta, snapshots_of
 from headrace.wait import wait_until
 from tests.support import s3_server
+from tests.support import serving_states as worlds
 from tests.support.s3_server import S3Server
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -145,6 +149,23 @@ def headrace(learners: Learners, *arguments: str) -> str:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=200)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+def test_a_pinned_version_is_read_from_the_bucket(server: S3Server) -> None:
+    pins, live = Pins(pins_of(parse_location(MODELS), "m"), RankerConfig()), worlds.live()
+    live.promote(LIVE, worlds.model(3, "1.4"), applied_at=1, offset=40)
+    pinned = live.state.models[LIVE]
+    server.stop()
+    try:
+        with pytest.raises(LocationProblem, match="does not answer"):
+            pins.save(pinned)
+    finally:
+        server.start()
+    assert pins.load("1.4") is None
+    pins.save(pinned)
+    found = pins.load("1.4")
+    assert found is not None
+    assert (fingerprint(found[0]), found[1]) == (pinned.fingerprint, 40)
 
 
 def test_topics_are_archived_in_a_bucket_and_replayed_from_it(learners: Learners) -> None:

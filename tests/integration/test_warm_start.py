@@ -12,6 +12,7 @@ from headrace.schemas.version_policy import VersionPolicy
 from headrace.serving.versions import snapshot
 from headrace.simulator.sample_stream import START_MS, stream
 from headrace.stack import broker
+from headrace.store.location import parse_location
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 HIDDEN = """
@@ -65,7 +66,7 @@ def test_the_same_model_goes_on_in_a_new_epoch(learners: Learners, changed: Path
     last = max(made)
     assert last[0] == 2
     assert last[1] > 2, "it did not go on learning"
-    config, folder = load_ranker_config(None, changed), learners.artefacts / "ranker" / "snapshots"
+    config, folder = load_ranker_config(None, changed), parse_location(learners.artefacts / "ranker" / "snapshots")
     served = snapshot.latest(folder, config, after=(0, 0), policy=VersionPolicy())
     assert served is not None
     assert served.model.config.heads.names == ("click", "hidden")
