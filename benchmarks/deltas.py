@@ -28,10 +28,10 @@ from benchmarks.inputs.version_messages import VersionChain
 from benchmarks.peers.naive_packing import PACKINGS, arrays_of
 from headrace.layout import REPOSITORY
 from headrace.models.array_types import Ids
-from headrace.models.config import RankerConfig
-from headrace.models.state import ModelState
-from headrace.schemas.delta_assembler import DeltaAssembler
-from headrace.schemas.row_codec import TableUpdate
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.state import ModelState
+from headrace.schemas.versions.delta_assembler import DeltaAssembler
+from headrace.schemas.versions.row_codec import TableUpdate
 from headrace.serving.versions.delta_reader import DeltaReader
 from headrace.serving.versions.followed_model import FollowedModel
 from headrace.store.location import parse_location

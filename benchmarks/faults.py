@@ -32,7 +32,7 @@ from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES, REPOSITORY
 from headrace.schemas.times import now_ms
 from headrace.schemas.topics import EVENT_PARTITIONS, EVENTS_CLEAN
-from headrace.store.log import LogReader
+from headrace.store.kafka.log import LogReader
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "faults.json"
 READS, TIMES, WHOLE = 200, 12, 3

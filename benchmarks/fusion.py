@@ -29,9 +29,9 @@ from benchmarks.studies import slate_timing
 from benchmarks.studies.curves import spread
 from headrace.layout import REPOSITORY
 from headrace.learner.app import make_deterministic
-from headrace.models.config import RankerConfig
-from headrace.models.content import Content
-from headrace.models.modality import Fusion, Manner
+from headrace.models.content.modality import Fusion, Manner
+from headrace.models.content.vectors import Content
+from headrace.models.ranker.config import RankerConfig
 from headrace.simulator.item_vectors import IMAGE, TEXT
 from headrace.simulator.warmup import WarmUpSettings
 from headrace.simulator.world import WorldSettings

@@ -38,7 +38,7 @@ from headrace.layout import FEATURES, PROJECT_FILE, PROJECT_VARIABLE, REPOSITORY
 from headrace.schemas.times import now_ms
 from headrace.schemas.topics import EVENTS_CLEAN
 from headrace.stack.flink import OPTIONS_FILE
-from headrace.store.log import bounds
+from headrace.store.kafka.log import bounds
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "import_history.json"
 GROUPS = ("user_recent", "user_category", "item_engagement")

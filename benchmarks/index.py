@@ -26,8 +26,8 @@ from benchmarks.studies.lagged import COLUMNS, ITEM_COLUMNS, recording_in
 from headrace.evaluation import items
 from headrace.evaluation.log import parse_columns, read
 from headrace.layout import REPOSITORY
-from headrace.models.config import RankerConfig
-from headrace.models.state import ModelState
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.state import ModelState
 from headrace.replay.recordings import Recording
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "index.json"

@@ -15,7 +15,7 @@ from benchmarks.harness.learners import Learners
 from benchmarks.harness.machine import Machine, this_machine
 from benchmarks.harness.report import run_and_save
 from headrace.layout import REPOSITORY
-from headrace.schemas.version_policy import VersionId, version_text
+from headrace.schemas.versions.version_policy import VersionId, version_text
 from headrace.simulator.sample_stream import stream
 from headrace.stack import broker
 

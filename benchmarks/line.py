@@ -21,11 +21,11 @@ from benchmarks.quality import CASES, FROM_SHARE
 from headrace.evaluation.log import parse_columns, read
 from headrace.evaluation.run import Settings, evaluate
 from headrace.layout import REPOSITORY, Layout
-from headrace.learner.cuts import Checkpoint, Publication
 from headrace.learner.loop import Learner
+from headrace.learner.samples.source import Row, Samples
 from headrace.learner.settings import LoopSettings
-from headrace.learner.source import Row, Samples
-from headrace.models.config import RankerConfig
+from headrace.learner.versions.cuts import Checkpoint, Publication
+from headrace.models.ranker.config import RankerConfig
 from headrace.replay import command
 from headrace.stack import stack
 

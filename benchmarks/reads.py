@@ -31,7 +31,7 @@ from headrace.errors import EnvironmentProblem
 from headrace.lang.plan.plan import Group
 from headrace.layout import REPOSITORY
 from headrace.stack import redis_server
-from headrace.store.reader import FeatureReader, FeatureRequest, FeatureValues
+from headrace.store.redis.reader import FeatureReader, FeatureRequest, FeatureValues
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "reads.json"
 CROWDS: tuple[Crowd, ...] = ("usual", "busy")

@@ -24,17 +24,17 @@ from headrace.connections.kafka_clients import producer
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES, REPOSITORY, Endpoints
 from headrace.learner.app import make_deterministic
-from headrace.learner.cuts import Publication
 from headrace.learner.loop import Learner
-from headrace.learner.publish import Publisher
 from headrace.learner.settings import LoopSettings
-from headrace.learner.snapshot import Snapshots, load
-from headrace.models.config import RankerConfig
-from headrace.models.fingerprint import fingerprint
-from headrace.schemas.aliases import LIVE
+from headrace.learner.versions.cuts import Publication
+from headrace.learner.versions.publish import Publisher
+from headrace.learner.versions.snapshot import Snapshots, load
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.fingerprint import fingerprint
 from headrace.schemas.defaults import LIVE_MODEL
 from headrace.schemas.topics import CONTROL_TOPIC
-from headrace.schemas.version_policy import parse_version, rollback_decision
+from headrace.schemas.versions.aliases import LIVE
+from headrace.schemas.versions.version_policy import parse_version, rollback_decision
 from headrace.serving.state.state import Live
 from headrace.serving.versions.control import ControlReader
 from headrace.serving.versions.delta_reader import DeltaReader

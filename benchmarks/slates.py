@@ -35,7 +35,7 @@ from benchmarks.inputs.slate_world import SlateWorld, WorldSize
 from benchmarks.peers.slate_peers import SETTINGS_VARIABLE, PeerSettings, fill_redis
 from headrace.errors import EnvironmentProblem
 from headrace.layout import FEATURES, REPOSITORY, Endpoints
-from headrace.schemas.aliases import LIVE
+from headrace.schemas.versions.aliases import LIVE
 from headrace.serving.shared.current import CURRENT, Current
 from headrace.stack import broker, redis_server
 from headrace.stack.ports import free_port

@@ -33,18 +33,18 @@ from headrace.evaluation.metrics import Figure
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES, REPOSITORY
 from headrace.learner.app import make_deterministic
-from headrace.learner.collate import Collator
+from headrace.learner.samples.collate import Collator
 from headrace.learner.settings import LoopSettings
-from headrace.models import ranker_numpy
 from headrace.models.array_types import Doubles, Floats
-from headrace.models.batch import Batch
-from headrace.models.config import RankerConfig
-from headrace.models.items import Items
-from headrace.models.onnx_export import to_onnx
-from headrace.models.ranker_numpy import RequestRows
-from headrace.models.ranker_torch import from_numpy
-from headrace.models.state import ModelState
-from headrace.models.training import Trainer, predict
+from headrace.models.ranker import forward_numpy
+from headrace.models.ranker.batch import Batch
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.forward_numpy import RequestRows
+from headrace.models.ranker.forward_torch import from_numpy
+from headrace.models.ranker.items import Items
+from headrace.models.ranker.onnx_export import to_onnx
+from headrace.models.ranker.state import ModelState
+from headrace.models.ranker.training import Trainer, predict
 from headrace.schemas.samples import Sample
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "smaller.json"
@@ -155,7 +155,7 @@ def _forms(
 
 
 def _scoring(trained: TrainedModel, tables: dict[str, QuantizedTable], dense: Dense) -> Callable[[], object]:
-    return lambda: ranker_numpy.score(
+    return lambda: forward_numpy.score(
         trained.config, dense, part=_part(tables, trained.slate), inputs=trained.slate.dense
     )
 
@@ -164,7 +164,7 @@ def _part(tables: dict[str, QuantizedTable], batch: Batch, row: int = 0, count: 
     """Table rows of the user and history of one row of a batch, and of `count` candidates from that row on."""
     past, candidates = batch.history[row], slice(row, None if count is None else row + count)
     items = Items(batch.items[candidates], batch.categories[candidates])
-    return ranker_numpy.gather_rows(
+    return forward_numpy.gather_rows(
         sources(tables), user_id=int(batch.users[row]), past=past[past != 0], items=items, lead=RankerConfig().lead
     )
 

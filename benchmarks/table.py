@@ -24,9 +24,9 @@ from benchmarks.harness.machine import Machine, this_machine
 from benchmarks.harness.report import run_and_save
 from headrace.layout import REPOSITORY
 from headrace.models.array_types import Ids, Indexes
-from headrace.models.config import RankerConfig
-from headrace.models.idmap import ABSENT, IdMap
-from headrace.models.table import Table
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.tables.idmap import ABSENT, IdMap
+from headrace.models.tables.table import Table
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "table.json"
 _BATCH = 100_000

@@ -24,12 +24,12 @@ from headrace.evaluation.metrics import Figure
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES, REPOSITORY
 from headrace.learner.app import make_deterministic
-from headrace.learner.collate import Collator
+from headrace.learner.samples.collate import Collator
 from headrace.learner.settings import LoopSettings
 from headrace.models.array_types import Floats, Ids, Indexes
-from headrace.models.config import RankerConfig
-from headrace.models.table import DEFAULT, Table, TableConfig
-from headrace.models.training import Trainer
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.training import Trainer
+from headrace.models.tables.table import DEFAULT, Table, TableConfig
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "widths.json"
 _NARROW = 8

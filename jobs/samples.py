@@ -27,8 +27,8 @@ from headrace.lang.plan.clean_topic import clean_topic, contract
 from headrace.lang.plan.roles import ROLE_TYPES
 from headrace.lang.plan.source import Source
 from headrace.schemas.events import BOT
-from headrace.schemas.heads import SHIPPED_HEADS, Heads
-from headrace.schemas.model_file import ModelFileError, load_model_file
+from headrace.schemas.model.heads import SHIPPED_HEADS, Heads
+from headrace.schemas.model.model_file import ModelFileError, load_model_file
 from headrace.schemas.topics import EXPOSURES, QUARANTINE, SAMPLES, SAMPLES_URGENT
 from headrace.udfs.join import OUTPUT, JoinSlots
 

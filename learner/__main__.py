@@ -12,12 +12,12 @@ from headrace.connections.settings import text
 from headrace.connections.trial import exit_if_refused
 from headrace.errors import UsageProblem
 from headrace.learner.app import App, AppSettings, make_deterministic
-from headrace.learner.guard import GuardLimits
 from headrace.learner.settings import LoopSettings
-from headrace.models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
+from headrace.learner.versions.guard import GuardLimits
 from headrace.models.device import DeviceError, parse_device
+from headrace.models.ranker.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
 from headrace.schemas.environment import SettingError
-from headrace.schemas.model_file import ModelFileError
+from headrace.schemas.model.model_file import ModelFileError
 from headrace.store.location import Location, LocationProblem, parse_location, write_problem
 
 KEY_VARIABLE = "HEADRACE_MODEL_KEY"

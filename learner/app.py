@@ -9,31 +9,31 @@ from pathlib import Path
 import msgspec
 import torch
 
-from headrace.learner.bounded_source import BoundedSource
-from headrace.learner.cuts import Checkpoint, Cut, Publication
-from headrace.learner.guard_hold import hold_decision
-from headrace.learner.journal import Journal
 from headrace.learner.loop import Learner
-from headrace.learner.publish import Fenced, Publisher, read_published_versions
-from headrace.learner.published_versions import PublishedVersions
-from headrace.learner.rebuild import RebuildError, Target, read_range, rebuild
+from headrace.learner.samples.bounded_source import BoundedSource
+from headrace.learner.samples.source import Samples, SamplesGone, Source
+from headrace.learner.samples.urgent_source import UrgentSamples
+from headrace.learner.samples.urgent_state import NoUrgentSource
 from headrace.learner.settings import LoopSettings
-from headrace.learner.snapshot import Snapshots, load
-from headrace.learner.source import Samples, SamplesGone, Source
-from headrace.learner.urgent_source import UrgentSamples
-from headrace.learner.urgent_state import NoUrgentSource
-from headrace.models.config import RankerConfig
-from headrace.models.fingerprint import fingerprint
+from headrace.learner.versions.cuts import Checkpoint, Cut, Publication
+from headrace.learner.versions.guard_hold import hold_decision
+from headrace.learner.versions.journal import Journal
+from headrace.learner.versions.publish import Fenced, Publisher, read_published_versions
+from headrace.learner.versions.published_versions import PublishedVersions
+from headrace.learner.versions.rebuild import RebuildError, Target, read_range, rebuild
+from headrace.learner.versions.snapshot import Snapshots, load
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.fingerprint import fingerprint
 from headrace.schemas.breaker import BrokenProgram
 from headrace.schemas.control import Control
 from headrace.schemas.dead_letter import DeadLetter
-from headrace.schemas.heartbeat import Heartbeat
 from headrace.schemas.times import now_ms
 from headrace.schemas.topics import CONTROL_TOPIC, SAMPLES
-from headrace.schemas.version_policy import MODEL, SKIP, VersionId, VersionPolicy, version_text
+from headrace.schemas.versions.heartbeat import Heartbeat
+from headrace.schemas.versions.version_policy import MODEL, SKIP, VersionId, VersionPolicy, version_text
+from headrace.store.kafka.log import LogReader
+from headrace.store.kafka.quarantine import KafkaSend, Quarantine
 from headrace.store.location import Location, LocationProblem
-from headrace.store.log import LogReader
-from headrace.store.quarantine import KafkaSend, Quarantine
 from headrace.store.snapshot_files import read_meta, snapshots_of
 
 _POLL_S = 0.2

@@ -12,28 +12,28 @@ from collections.abc import Iterable, Iterator
 import msgspec
 import numpy as np
 
-from headrace.learner.collate import Collator
-from headrace.learner.cuts import Checkpoint, Cut, Publication
-from headrace.learner.guard import Guard
 from headrace.learner.loop_state import LoopState
 from headrace.learner.metrics import Predicted
-from headrace.learner.sample_weights import weight_by_age, weight_by_label_delay
-from headrace.learner.scheduler import RejectedSample, SampleRecord
+from headrace.learner.samples.collate import Collator
+from headrace.learner.samples.scheduler import RejectedSample, SampleRecord
+from headrace.learner.samples.urgent_state import NO_URGENT_SOURCE, URGENT, Row, UrgentSource
+from headrace.learner.samples.weights import weight_by_age, weight_by_label_delay
 from headrace.learner.settings import LoopSettings
-from headrace.learner.urgent_state import NO_URGENT_SOURCE, URGENT, Row, UrgentSource
-from headrace.models.arrays import Arrays, flatten
-from headrace.models.batch import Batch
-from headrace.models.config import RankerConfig
+from headrace.learner.versions.cuts import Checkpoint, Cut, Publication
+from headrace.learner.versions.guard import Guard
 from headrace.models.device import parse_device
-from headrace.models.ranker_torch import from_numpy
-from headrace.models.rowset import RowSource
-from headrace.models.training import predict
-from headrace.schemas.delta import Delta, Manifest, Update, decode_chunks, encode_chunks, manifest_hash
-from headrace.schemas.heartbeat import Heartbeat
+from headrace.models.ranker.arrays import Arrays, flatten
+from headrace.models.ranker.batch import Batch
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.forward_torch import from_numpy
+from headrace.models.ranker.training import predict
+from headrace.models.tables.rowset import RowSource
 from headrace.schemas.samples import Sample
-from headrace.schemas.snapshot import SnapshotMeta
 from headrace.schemas.topics import SAMPLES_URGENT
-from headrace.schemas.version_policy import VersionId, version_text
+from headrace.schemas.versions.delta import Delta, Manifest, Update, decode_chunks, encode_chunks, manifest_hash
+from headrace.schemas.versions.heartbeat import Heartbeat
+from headrace.schemas.versions.snapshot import SnapshotMeta
+from headrace.schemas.versions.version_policy import VersionId, version_text
 
 _NEW_BELOW = 10  # sightings under which an item counts as new
 _IN_MANIFEST = ("log_loss", "log_error", "calibration", "auc")

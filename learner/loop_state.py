@@ -3,18 +3,18 @@
 import numpy as np
 from msgspec import Struct
 
-from headrace.learner.collate import Collator
-from headrace.learner.guard import Guard
 from headrace.learner.metrics import Prequential
-from headrace.learner.scheduler import SampleScheduler
+from headrace.learner.samples.collate import Collator
+from headrace.learner.samples.scheduler import SampleScheduler
 from headrace.learner.settings import LoopSettings
-from headrace.models.arrays import Arrays, unflatten
-from headrace.models.config import RankerConfig
+from headrace.learner.versions.guard import Guard
 from headrace.models.device import parse_device
-from headrace.models.state import ModelState
-from headrace.models.training import Trainer, initial_dense
-from headrace.models.warm_start import carry_over
-from headrace.schemas.snapshot import SnapshotMeta
+from headrace.models.ranker.arrays import Arrays, unflatten
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.state import ModelState
+from headrace.models.ranker.training import Trainer, initial_dense
+from headrace.models.ranker.warm_start import carry_over
+from headrace.schemas.versions.snapshot import SnapshotMeta
 
 
 class LoopState(Struct, frozen=True, kw_only=True):

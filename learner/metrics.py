@@ -16,8 +16,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from headrace.models.array_types import Doubles, Flags, Floats
-from headrace.models.batch import Batch
-from headrace.schemas.heads import SHIPPED_HEADS, Heads
+from headrace.models.ranker.batch import Batch
+from headrace.schemas.model.heads import SHIPPED_HEADS, Heads
 
 Arrays: TypeAlias = Mapping[str, NDArray[np.generic]]
 

@@ -4,9 +4,9 @@ import math
 
 import msgspec
 
-from headrace.learner.guard import GuardLimits
+from headrace.learner.versions.guard import GuardLimits
 from headrace.schemas.defaults import LIVE_MODEL, WAIT_MS
-from headrace.schemas.row_codec import Coding
+from headrace.schemas.versions.row_codec import Coding
 
 
 class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -53,7 +53,7 @@ class Exposure(Struct, frozen=True, kw_only=True):
         history: the user's last items as the ranker saw them, newest first.
         feature_set: hash of the names, order, shape and scale of the dense features.
         arm: the experiment arm. `policy`: the rule that ordered the slate.
-        contents: the item's vectors as served, per slot (`models.content`); empty if no modality is declared.
+        contents: the item's vectors as served, per slot (`models.content.vectors`); empty if no modality is declared.
         trainable: False if serving was too degraded to learn from the slate (`serving.stages.record.TRAINABLE`).
         ranking: how the slots were ordered; None if nothing was scored, or in records of earlier releases.
     """

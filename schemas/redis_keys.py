@@ -1,4 +1,4 @@
-"""Names of Redis keys and the packing of ZSET members; `store/record.py` describes the records of tiles.
+"""Names of Redis keys and the packing of ZSET members; `store/redis/record.py` describes the records of tiles.
 
 All names begin with the prefix of the environment that this process works for (docs/adr/0033).
 """

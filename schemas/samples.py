@@ -9,8 +9,8 @@ from typing import Annotated, Literal, TypeAlias
 from msgspec import Struct, field, structs
 
 from headrace.schemas.avro import LATER, Int32, Unreadable, contract_of
-from headrace.schemas.heads import SHIPPED_HEADS, Heads
 from headrace.schemas.ids import hash64
+from headrace.schemas.model.heads import SHIPPED_HEADS, Heads
 
 Kind: TypeAlias = Literal["first", "explicit", "correction"]
 NEGATIVE_WEIGHT = 1.0  # of a row that says what stayed open
@@ -37,7 +37,7 @@ class Sample(Struct, frozen=True, kw_only=True):
         weight: loss weight of the row; 0 where the user's day has no room left.
         negative_rate: share of negatives kept, in (0, 1]; a negative's weight is divided by it.
         undo: of a correction: the total weight of the slot's negatives; the learner undoes that much.
-        dense: F float32, little endian, as served. `content`: the item's vectors, likewise (`models.content`).
+        dense: F float32, little endian, as served. `content`: the item's vectors, likewise (`models.content.vectors`).
         served_score: chance of the score head that the ranker gave when it served the slot.
     """
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from headrace.lang.plan.plan import Group
-from headrace.schemas.ranker_inputs import SHIPPED, Inputs
+from headrace.schemas.model.ranker_inputs import SHIPPED, Inputs
 from headrace.serving.state.feature_reads import read_by
 
 

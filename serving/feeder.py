@@ -14,10 +14,10 @@ from confluent_kafka import KafkaException
 from headrace.connections.redis_clients import connect
 from headrace.connections.trial import exit_if_refused
 from headrace.lang.planner.load import load_plan
-from headrace.models.content import ContentLayout
+from headrace.models.content.vectors import ContentLayout
 from headrace.models.index.layered import LayeredBuilder
-from headrace.schemas.aliases import CHALLENGER, FOLLOWING, SEASON
 from headrace.schemas.breaker import BrokenProgram
+from headrace.schemas.versions.aliases import CHALLENGER, FOLLOWING, SEASON
 from headrace.serving import settings
 from headrace.serving.items.catalogue_reader import CatalogueReader
 from headrace.serving.items.feature_feed import FeatureFeed
@@ -45,11 +45,11 @@ from headrace.serving.versions.delta_reader import DeltaReader
 from headrace.serving.versions.followed_model import FollowedModel
 from headrace.serving.versions.pins import Pins
 from headrace.serving.versions.shadow_scorer import ShadowScorer
-from headrace.store.changes import ChangeListener
-from headrace.store.lag import consumer_groups
+from headrace.store.kafka.lag import consumer_groups
+from headrace.store.kafka.quarantine import KafkaSend, Quarantine, Send
 from headrace.store.location import read_problem
-from headrace.store.quarantine import KafkaSend, Quarantine, Send
-from headrace.store.reader import FeatureReader
+from headrace.store.redis.changes import ChangeListener
+from headrace.store.redis.reader import FeatureReader
 from headrace.store.snapshot_files import pins_of, snapshots_of
 
 _STORE_TIMEOUT_S = 1.0

@@ -8,8 +8,8 @@ from msgspec import Struct
 from headrace.connections.redis_clients import connect, connect_async
 from headrace.lang.plan.plan import Plan
 from headrace.lang.planner.load import load_plan
-from headrace.models.content import ContentLayout
-from headrace.schemas.heads import Heads
+from headrace.models.content.vectors import ContentLayout
+from headrace.schemas.model.heads import Heads
 from headrace.serving.http.lookup import Lookup
 from headrace.serving.http.similar import Similar
 from headrace.serving.kafka.spool_folder import MB, SpoolFolder
@@ -30,8 +30,8 @@ from headrace.serving.telemetry.freshness import AsyncFreshnessReader
 from headrace.serving.telemetry.metrics import Metrics
 from headrace.serving.versions.pins import Pins
 from headrace.store.circuit_breaker import CircuitBreaker
-from headrace.store.guarded_reader import AsyncGuardedReader, GuardedReader
-from headrace.store.reader import AsyncFeatureReader, FeatureReader
+from headrace.store.kafka.guarded_reader import AsyncGuardedReader, GuardedReader
+from headrace.store.redis.reader import AsyncFeatureReader, FeatureReader
 from headrace.store.snapshot_files import pins_of
 
 _READ_S = 0.025  # half of a request's 50 ms; a slower store counts as unavailable (L3)

@@ -13,15 +13,15 @@ from msgspec import Meta, Struct, field
 from headrace.connections.options import add_kafka_option, add_redis_option, add_snapshots_option
 from headrace.connections.settings import text
 from headrace.errors import UsageProblem
-from headrace.models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
 from headrace.models.index.device import index_builder
+from headrace.models.ranker.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
 from headrace.schemas.defaults import LIVE_MODEL
 from headrace.schemas.environment import SettingError
-from headrace.schemas.heads import SHIPPED_HEADS, Heads
 from headrace.schemas.keys import Key, KeyFile, KeysError
 from headrace.schemas.keys import checked as checked_keys
 from headrace.schemas.limits import DEADLINE_LEAST_MS, DEADLINE_MOST_MS
-from headrace.schemas.model_file import ModelFileError
+from headrace.schemas.model.heads import SHIPPED_HEADS, Heads
+from headrace.schemas.model.model_file import ModelFileError
 from headrace.schemas.patterns import ORIGIN
 from headrace.serving.http.keys import key_of_token
 from headrace.serving.http.keys import read as read_keys

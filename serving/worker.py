@@ -19,7 +19,7 @@ from headrace.serving.services import Services
 from headrace.serving.shared.subscriber import SharedState
 from headrace.serving.telemetry import metrics_folder
 from headrace.serving.warm_up import warm_up
-from headrace.store import record_kernel
+from headrace.store.redis import record_kernel
 
 _WATCH_S = 0.5
 

@@ -5,7 +5,7 @@ from msgspec import Struct
 from numpy.random import Generator
 
 from headrace.models.array_types import Doubles
-from headrace.models.modality import Modality
+from headrace.models.content.modality import Modality
 
 
 class SimulatedModality(Struct, frozen=True, kw_only=True):

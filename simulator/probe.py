@@ -23,8 +23,8 @@ from headrace.schemas.events import Event
 from headrace.schemas.http import ModelsAnswer
 from headrace.schemas.samples import FIRST, SAMPLE
 from headrace.schemas.topics import SAMPLES
-from headrace.store.log import LogReader
-from headrace.store.reader import FeatureReader, FeatureRequest, StoreError
+from headrace.store.kafka.log import LogReader
+from headrace.store.redis.reader import FeatureReader, FeatureRequest, StoreError
 
 _EVERY_S = 1.0
 _POLL_STORE_S = 0.015

@@ -12,10 +12,10 @@ from confluent_kafka import Message
 from headrace.lang.plan.clean_topic import contract
 from headrace.lang.plan.source import Source
 from headrace.schemas.dead_letter import DEAD
-from headrace.schemas.delta import manifest_of
 from headrace.schemas.topics import EVENTS, EVENTS_CLEAN, EVENTS_DEAD, MODEL_DELTAS, Topic
+from headrace.schemas.versions.delta import manifest_of
 from headrace.simulator.poison import RecordOffset
-from headrace.store.log import bounds, read_to_end
+from headrace.store.kafka.log import bounds, read_to_end
 
 
 class EndOffsets(msgspec.Struct, frozen=True):

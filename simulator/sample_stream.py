@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from headrace.models.inputs import DENSE, FEATURE_SET
-from headrace.schemas.heads import SHIPPED_HEADS
+from headrace.models.ranker.inputs import DENSE, FEATURE_SET
+from headrace.schemas.model.heads import SHIPPED_HEADS
 from headrace.schemas.samples import Sample
 
 START_MS = 1_700_000_000_000

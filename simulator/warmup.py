@@ -14,8 +14,8 @@ from numpy.random import Generator
 
 from headrace.lang.plan.plan import Plan
 from headrace.models.array_types import Doubles, Ids, Indexes
-from headrace.models.content import ContentLayout
-from headrace.models.inputs import FEATURE_SET
+from headrace.models.content.vectors import ContentLayout
+from headrace.models.ranker.inputs import FEATURE_SET
 from headrace.schemas.catalogue import Item
 from headrace.schemas.defaults import HISTORY
 from headrace.schemas.events import Event

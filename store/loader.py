@@ -4,8 +4,8 @@
 Poll a batch, keep the last record of each key, write it in one round trip, then commit the offsets. Records that
 were written but not committed are written again, to the same values.
 
-A record that cannot be stored is set aside (`store/quarantine.py`); an older record of its key in the batch is written
-instead.
+A record that cannot be stored is set aside (`store/kafka/quarantine.py`); an older record of its key in the batch is
+written instead.
 
 Offsets belong to a store, not to the loader: the store holds a mark, and the consumer group is named after it. A store
 that was emptied, or came back empty, has no mark. It gets a new one, and everything is loaded from the beginning.
@@ -29,12 +29,12 @@ from headrace.schemas.breaker import BrokenProgram
 from headrace.schemas.dead_letter import reason_of
 from headrace.schemas.redis_keys import MARK
 from headrace.schemas.times import now_ms
-from headrace.store.clock import LogClock
-from headrace.store.decision_reader import DecisionReader
-from headrace.store.decode import Refused, SequenceDecoder, SequenceWrite, TileDecoder, TileWrite
-from headrace.store.quarantine import KafkaSend, Quarantine
+from headrace.store.kafka.decision_reader import DecisionReader
+from headrace.store.kafka.quarantine import KafkaSend, Quarantine
+from headrace.store.redis.clock import LogClock
+from headrace.store.redis.decode import Refused, SequenceDecoder, SequenceWrite, TileDecoder, TileWrite
+from headrace.store.redis.writer import Retention, Writer, retention_of
 from headrace.store.versions import Versions
-from headrace.store.writer import Retention, Writer, retention_of
 
 BATCH = 5000
 _WAIT_S = 0.1  # for topic `control`, while there is nothing to load

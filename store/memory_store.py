@@ -12,7 +12,7 @@ from headrace.lang.executors.merge import rank
 from headrace.lang.executors.tile_store import TileStore
 from headrace.lang.expressions.per_event import Event
 from headrace.lang.plan.plan import Group, Key, Plan
-from headrace.store.reader import FeatureRequest, FeatureValues
+from headrace.store.redis.reader import FeatureRequest, FeatureValues
 
 
 class _GroupStore:

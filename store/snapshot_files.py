@@ -9,8 +9,8 @@ import re
 
 import msgspec
 
-from headrace.schemas.snapshot import SnapshotMeta
-from headrace.schemas.version_policy import VersionId, parse_version, version_text
+from headrace.schemas.versions.snapshot import SnapshotMeta
+from headrace.schemas.versions.version_policy import VersionId, parse_version, version_text
 from headrace.store.location import Location, LocationProblem
 
 META, PINNED = "meta.json", "pinned"

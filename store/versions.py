@@ -17,9 +17,9 @@ from headrace.lang.plan.source import Source
 from headrace.schemas.control import Control, control_of
 from headrace.schemas.times import PLAUSIBLE_MS
 from headrace.schemas.topics import CONTROL_TOPIC
-from headrace.store.decode import SequenceDecoder, TileDecoder, entity_of
-from headrace.store.log import LogReader
-from headrace.store.writer import retention_of
+from headrace.store.kafka.log import LogReader
+from headrace.store.redis.decode import SequenceDecoder, TileDecoder, entity_of
+from headrace.store.redis.writer import retention_of
 
 GROUP, LIVE = "group/", "live/"
 APPLY, RETIRE, PROMOTE, ROLLBACK = "apply", "retire", "promote", "rollback"

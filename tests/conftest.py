@@ -9,7 +9,7 @@ from hypothesis import HealthCheck
 from headrace.connections.redis_clients import Client, connect
 from headrace.layout import REPOSITORY, Layout
 from headrace.stack import redis_server
-from headrace.store import record_kernel
+from headrace.store.redis import record_kernel
 from tests.support.line import Line, running
 
 # No law fails because a machine is busy.

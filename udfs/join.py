@@ -28,8 +28,8 @@ from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 from headrace.schemas.breaker import Breaker
 from headrace.schemas.dead_letter import DEAD, REASON_CHARS, reason_of
 from headrace.schemas.events import BOT
-from headrace.schemas.heads import SHIPPED_HEADS, Heads
 from headrace.schemas.limits import RECORD_BYTES
+from headrace.schemas.model.heads import SHIPPED_HEADS, Heads
 from headrace.schemas.topics import EXPOSURES
 from headrace.udfs.labels import (
     BEYOND_DAILY_LIMIT,

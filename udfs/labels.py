@@ -22,7 +22,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from headrace.schemas.exposures import EXPOSURE
-from headrace.schemas.heads import SHIPPED_HEADS, Heads
+from headrace.schemas.model.heads import SHIPPED_HEADS, Heads
 from headrace.schemas.samples import CORRECTION, EXPLICIT, FIRST, HEAD_FIELDS, NEGATIVE_WEIGHT, SAMPLE, Kind, kept
 from headrace.udfs.slates import Feedback, OpenSlate, find_slot
 

@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from headrace.schemas.exposures import EXPLORE, NEWEST
-from headrace.schemas.heads import SHIPPED_HEADS, Heads
+from headrace.schemas.model.heads import SHIPPED_HEADS, Heads
 from headrace.schemas.samples import NEGATIVE_WEIGHT
 from headrace.udfs.served import decode_exposure
 

@@ -22,7 +22,7 @@ from headrace.lang.plan.table import table_of
 from headrace.schemas.breaker import Breaker
 from headrace.schemas.dead_letter import reason_of
 from headrace.schemas.limits import DOUBLE_MOST
-from headrace.store.log import LogReader, raise_any
+from headrace.store.kafka.log import LogReader, raise_any
 
 _LOG = logging.getLogger(__name__)
 _TIMEOUT_S = 10

@@ -2,7 +2,7 @@
 
 from msgspec import Struct, field, structs
 
-from headrace.schemas.heads import Heads
+from headrace.schemas.model.heads import Heads
 from headrace.udfs.served import TooMany
 from headrace.udfs.slates import Feedback, OpenSlate, find_slot
 

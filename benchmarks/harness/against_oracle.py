@@ -18,8 +18,8 @@ from headrace.lang.expressions.tree import columns_of
 from headrace.lang.plan.plan import OVER_ALL, Group, Key, Plan
 from headrace.lang.testfiles.runner import values_agree
 from headrace.schemas.redis_keys import tiles_key
-from headrace.store.reader import FeatureReader, FeatureRequest, FeatureValues
-from headrace.store.record import RecordLayout
+from headrace.store.redis.reader import FeatureReader, FeatureRequest, FeatureValues
+from headrace.store.redis.record import RecordLayout
 
 SAMPLED = 50  # keys of each group
 _TOUCHED = 200  # most events of an item whose pairs are checked: the oracle compares each event with every other

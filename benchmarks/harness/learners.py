@@ -14,12 +14,12 @@ from headrace.connections.kafka_clients import consumer, producer
 from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY, Endpoints
 from headrace.schemas.control import Control, control_of
-from headrace.schemas.delta import Manifest, manifest_of
 from headrace.schemas.samples import Sample
-from headrace.schemas.snapshot import SnapshotMeta
 from headrace.schemas.topics import CONTROL_TOPIC, MODEL_DELTAS, SAMPLES, Topic
-from headrace.schemas.version_policy import MODEL, VersionId
-from headrace.store.log import LogReader
+from headrace.schemas.versions.delta import Manifest, manifest_of
+from headrace.schemas.versions.snapshot import SnapshotMeta
+from headrace.schemas.versions.version_policy import MODEL, VersionId
+from headrace.store.kafka.log import LogReader
 from headrace.wait import wait_until
 
 RHYTHM = ("--cadence-s", "10", "--snapshot-s", "30", "--wait-s", "20")

@@ -18,7 +18,7 @@ from headrace.stack.flink_rest import FlinkRest
 from headrace.stack.reconciler import submit_in_client
 from headrace.stack.stack import Say
 from headrace.stack.supervisor import Program, Supervisor, record
-from headrace.store.log import bounds
+from headrace.store.kafka.log import bounds
 from headrace.wait import wait_until
 
 JOBS = ("ingest", "features")

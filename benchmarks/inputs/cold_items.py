@@ -7,16 +7,16 @@ import numpy as np
 from msgspec import Struct, structs
 
 from headrace.evaluation import metrics
-from headrace.learner.collate import Collator
+from headrace.learner.samples.collate import Collator
 from headrace.models.array_types import Doubles, Flags, Floats, Ids
-from headrace.models.batch import Batch
-from headrace.models.config import RankerConfig
-from headrace.models.content import Content
-from headrace.models.items import Items
-from headrace.models.rowset import RowSource
-from headrace.models.state import ModelState
-from headrace.models.training import Trainer, predict
-from headrace.schemas.heads import SCORE
+from headrace.models.content.vectors import Content
+from headrace.models.ranker.batch import Batch
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.items import Items
+from headrace.models.ranker.state import ModelState
+from headrace.models.ranker.training import Trainer, predict
+from headrace.models.tables.rowset import RowSource
+from headrace.schemas.model.heads import SCORE
 from headrace.schemas.samples import Sample
 
 NEW_BELOW = 5  # an item is new until it has been shown in this many slots

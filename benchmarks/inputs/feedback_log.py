@@ -15,7 +15,7 @@ from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
 from headrace.schemas.events import Event
 from headrace.schemas.exposures import Exposure
-from headrace.schemas.heads import SHIPPED_HEADS
+from headrace.schemas.model.heads import SHIPPED_HEADS
 from headrace.schemas.samples import SAMPLE, Sample
 from headrace.simulator.warmup import WarmUp, WarmUpSettings
 from headrace.simulator.world import World, WorldSettings

@@ -9,16 +9,16 @@ items also by what the row learned.
 import numpy as np
 import torch
 
-from headrace.models import ranker_numpy
 from headrace.models.array_types import Floats, Ids, Indexes
-from headrace.models.batch import Batch
-from headrace.models.config import RankerConfig
-from headrace.models.inputs import DENSE
-from headrace.models.state import ModelState
-from headrace.models.training import Trainer
+from headrace.models.ranker import forward_numpy
+from headrace.models.ranker.batch import Batch
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.inputs import DENSE
+from headrace.models.ranker.state import ModelState
+from headrace.models.ranker.training import Trainer
 from headrace.replay.recordings import Recording
-from headrace.schemas.heads import SCORE, SHIPPED_HEADS
 from headrace.schemas.ids import hash64
+from headrace.schemas.model.heads import SCORE, SHIPPED_HEADS
 
 _BATCH = 64  # the learner's default
 _OWN = 0.6  # spread of an item's own difference, times the spread of the films' rows
@@ -104,7 +104,7 @@ class MovingItems:
         rows[:, self._model.config.lead :] += self._own
         table = self._model.tables["category"]
         categories = table.rows(table.find(self._categories))[self._films]
-        return ranker_numpy.item_vectors(self._model.dense, rows, categories=categories, lift=None)
+        return forward_numpy.item_vectors(self._model.dense, rows, categories=categories, lift=None)
 
     def users(self, count: int) -> Floats:
         """The vectors of users drawn from the rows of the log, with the history that they had there [U, V]."""

@@ -25,14 +25,14 @@ from headrace.lang.plan.plan import Group, Plan
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES, REPOSITORY, Endpoints
 from headrace.log.feature_versions import seed
-from headrace.models.config import RankerConfig
+from headrace.models.ranker.config import RankerConfig
 from headrace.schemas.catalogue import Item
 from headrace.schemas.defaults import CLICKSTREAM, LIVE_MODEL
 from headrace.schemas.ids import hash64
-from headrace.schemas.row_codec import TableUpdate
 from headrace.schemas.times import now_ms
 from headrace.schemas.topics import ITEMS, MODEL_DELTAS, sequence_topic, tile_topic
-from headrace.store.lag import consumer_groups, lags
+from headrace.schemas.versions.row_codec import TableUpdate
+from headrace.store.kafka.lag import consumer_groups, lags
 from headrace.wait import wait_until
 
 _CATEGORIES, _SELLERS = 200, 500

@@ -10,8 +10,8 @@ import numpy as np
 from msgspec import structs
 
 from headrace.models.array_types import Flags, Floats, Ids
-from headrace.models.config import RankerConfig
-from headrace.models.table import Table
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.tables.table import Table
 from headrace.schemas.ids import hash64
 
 _HIDDEN, _BATCH = 8, 8_192

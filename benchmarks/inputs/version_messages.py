@@ -4,10 +4,10 @@ import hashlib
 
 import numpy as np
 
-from headrace.models.config import TABLES, RankerConfig
+from headrace.models.ranker.config import TABLES, RankerConfig
 from headrace.schemas.defaults import LIVE_MODEL
-from headrace.schemas.delta import Manifest, Update, encode_chunks, seal
-from headrace.schemas.row_codec import TableUpdate
+from headrace.schemas.versions.delta import Manifest, Update, encode_chunks, seal
+from headrace.schemas.versions.row_codec import TableUpdate
 
 KEY = b"a key of the benchmarks"
 MODEL = LIVE_MODEL

@@ -7,12 +7,12 @@ from typing import Protocol
 import numpy as np
 from msgspec import Struct, structs
 
-from headrace.learner.cuts import Publication
-from headrace.models.rowset import RowSet
-from headrace.models.state import ModelState
-from headrace.schemas.delta import Delta, decode_chunks
+from headrace.learner.versions.cuts import Publication
+from headrace.models.ranker.state import ModelState
+from headrace.models.tables.rowset import RowSet
 from headrace.schemas.ids import hash64
-from headrace.schemas.row_codec import TableUpdate
+from headrace.schemas.versions.delta import Delta, decode_chunks
+from headrace.schemas.versions.row_codec import TableUpdate
 
 CADENCE_MS = 60_000
 

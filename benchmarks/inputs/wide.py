@@ -15,7 +15,7 @@ from headrace.lang.executors.fold import TileRow
 from headrace.lang.plan.plan import Family, Group
 from headrace.lang.planner.load import parse_plan
 from headrace.layout import FEATURES
-from headrace.store.writer import retention_of
+from headrace.store.redis.writer import retention_of
 
 WEEK_MS = 7 * 86_400_000
 _EVENTS_A_WEEK, _SPREAD, _BUSY_A_WEEK = 60, 1.5, 1_000_000

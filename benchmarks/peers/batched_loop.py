@@ -1,7 +1,7 @@
 """The fastest Python loop we know for the same features: batches, state in the process, and the product's tile layout.
 
 confluent-kafka polls 5,000 events, msgspec decodes the fields that matter, dicts hold every tile, and one Redis
-pipeline per batch writes the records of changed tiles, in the layout that `store/reader.py` reads.
+pipeline per batch writes the records of changed tiles, in the layout that `store/redis/reader.py` reads.
 
 What it gives up: state and deduplication live only in this process. A crash loses them, and a restart would have to
 read the whole retention again. Offsets and writes are not atomic. Nothing expires, so memory grows with every event.
@@ -35,7 +35,7 @@ from benchmarks.peers.usual_loop import (
     STRENGTH_MS,
 )
 from headrace.schemas.redis_keys import pack_member, sequence_key, tiles_key
-from headrace.store.record import RecordLayout, Row
+from headrace.store.redis.record import RecordLayout, Row
 
 if TYPE_CHECKING:
     from redis.client import Pipeline

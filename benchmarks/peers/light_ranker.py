@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from headrace.models.array_types import Floats
-from headrace.models.config import RankerConfig
-from headrace.models.optimiser import Adam
-from headrace.models.ranker_numpy import score_light
-from headrace.models.ranker_torch import light_loss, to_numpy
-from headrace.models.training import initial_dense
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.forward_numpy import score_light
+from headrace.models.ranker.forward_torch import light_loss, to_numpy
+from headrace.models.ranker.optimiser import Adam
+from headrace.models.ranker.training import initial_dense
 
 _SURE = 20.0  # the logit of a label: a chance of 1 or 0 to eight digits
 

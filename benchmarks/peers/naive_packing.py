@@ -11,7 +11,7 @@ import zstandard
 from msgspec import Struct
 from safetensors import numpy as safetensors
 
-from headrace.schemas.row_codec import TableUpdate
+from headrace.schemas.versions.row_codec import TableUpdate
 
 Arrays: TypeAlias = dict[str, np.ndarray]
 

@@ -12,9 +12,9 @@ from headrace.lang.executors.fold import TileRow
 from headrace.lang.executors.merge import TileBlock
 from headrace.lang.plan.plan import Group
 from headrace.schemas.redis_keys import tiles_key
-from headrace.store.decode import TileWrite
-from headrace.store.record import CELL_BYTES, RecordLayout, Row
-from headrace.store.writer import MERGE, Writer, retention_of
+from headrace.store.redis.decode import TileWrite
+from headrace.store.redis.record import CELL_BYTES, RecordLayout, Row
+from headrace.store.redis.writer import MERGE, Writer, retention_of
 
 _LIFE_MS = 10**9
 

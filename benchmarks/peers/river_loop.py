@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from river import linear_model, optim, preprocessing
 
 from benchmarks.inputs.recorded_rows import Predictions, Row, Stream, evaluate_progressively
-from headrace.models.inputs import DENSE
+from headrace.models.ranker.inputs import DENSE
 
 _MAKERS: dict[str, Callable[[float], optim.base.Optimizer]] = {"SGD": optim.SGD, "AdaGrad": optim.AdaGrad}
 RATES = (("SGD", 0.01), ("SGD", 0.1), ("AdaGrad", 0.03), ("AdaGrad", 0.1), ("AdaGrad", 0.3))

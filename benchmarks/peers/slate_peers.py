@@ -9,12 +9,12 @@ import redis
 from msgspec import Struct
 
 from headrace.models.array_types import Floats, Ids
-from headrace.models.config import RankerConfig
-from headrace.models.inputs import DENSE
-from headrace.models.items import Items
-from headrace.models.state import ModelState
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.inputs import DENSE
+from headrace.models.ranker.items import Items
+from headrace.models.ranker.state import ModelState
 from headrace.schemas.ids import hash64
-from headrace.schemas.ranker_inputs import SHIPPED
+from headrace.schemas.model.ranker_inputs import SHIPPED
 from headrace.serving.shared.state_files import read_model
 
 SETTINGS_VARIABLE = "BENCHMARK_PEER"

@@ -15,7 +15,7 @@ from headrace.models.index.exact import NumpyIndex, best
 from headrace.models.index.layered import layered
 from headrace.models.index.protocol import Index
 from headrace.models.index.recall import calibrated, recall_of
-from headrace.models.state import ModelState
+from headrace.models.ranker.state import ModelState
 
 _NEIGHBOURS, _CONSTRUCTION, _SEARCH = 16, 100, 200  # of HNSW: the smallest that reach the aim on a million rows
 _CROSSED = (10_000, 30_000, 60_000, 100_000, 250_000)

@@ -6,10 +6,10 @@ from typing import TypeAlias
 import numpy as np
 
 from headrace.models.array_types import Floats, Ids, Indexes
-from headrace.models.arrays import TrainingState
-from headrace.models.config import RankerConfig
-from headrace.models.rowset import RowSource
-from headrace.schemas.row_codec import Tensors, pack_rows, unpack_rows
+from headrace.models.ranker.arrays import TrainingState
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.tables.rowset import RowSource
+from headrace.schemas.versions.row_codec import Tensors, pack_rows, unpack_rows
 
 Dense: TypeAlias = dict[str, Floats]
 _MOST = 127  # largest signed 8-bit code

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from benchmarks.harness.interleaved import Times, time_interleaved, timed
-from headrace.models.config import STATISTICS, RankerConfig
-from headrace.models.content import Content
-from headrace.models.inputs import DENSE
-from headrace.models.items import Items
-from headrace.models.rowset import RowSet
-from headrace.models.state import ModelState
+from headrace.models.content.vectors import Content
+from headrace.models.ranker.config import STATISTICS, RankerConfig
+from headrace.models.ranker.inputs import DENSE
+from headrace.models.ranker.items import Items
+from headrace.models.ranker.state import ModelState
+from headrace.models.tables.rowset import RowSet
 
 _CANDIDATES = 260
 _ROWS = 5_000

@@ -13,16 +13,16 @@ from benchmarks.inputs.recorded_rows import Stream
 from benchmarks.inputs.trained_rows import make_ids
 from benchmarks.peers.light_ranker import LightRanker
 from benchmarks.peers.wabbit_peer import Wabbit
-from headrace.learner.collate import Collator
+from headrace.learner.samples.collate import Collator
 from headrace.models.array_types import Floats
-from headrace.models.batch import Batch
-from headrace.models.config import RankerConfig
 from headrace.models.device import HOST
 from headrace.models.index.exact import NumpyIndex
 from headrace.models.index.protocol import Index
 from headrace.models.index.torch_index import TorchIndex
-from headrace.models.table import Table
-from headrace.models.training import Trainer
+from headrace.models.ranker.batch import Batch
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.training import Trainer
+from headrace.models.tables.table import Table
 
 _BATCHES = (64, 2_048)
 _LIGHT_AIM, _FULL_AIM, _TABLE_AIM = 100_000, 30_000, 1_000_000  # per second

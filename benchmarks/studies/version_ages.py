@@ -8,18 +8,18 @@ from msgspec import Struct
 
 from benchmarks.inputs.version_readers import CADENCE_MS, Reader, Version
 from headrace.evaluation import metrics
-from headrace.learner.collate import Collator
-from headrace.learner.cuts import Publication
 from headrace.learner.loop import Learner
+from headrace.learner.samples.collate import Collator
 from headrace.learner.settings import LoopSettings
+from headrace.learner.versions.cuts import Publication
 from headrace.models.array_types import Doubles, Flags
-from headrace.models.batch import Batch
-from headrace.models.config import RankerConfig
-from headrace.models.ranker_torch import from_numpy
-from headrace.models.rowset import RowSource
-from headrace.models.state import ModelState
-from headrace.models.training import predict
-from headrace.schemas.heads import SCORE
+from headrace.models.ranker.batch import Batch
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.forward_torch import from_numpy
+from headrace.models.ranker.state import ModelState
+from headrace.models.ranker.training import predict
+from headrace.models.tables.rowset import RowSource
+from headrace.schemas.model.heads import SCORE
 from headrace.schemas.samples import Sample
 
 _CLICK = SCORE

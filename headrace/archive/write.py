@@ -13,8 +13,8 @@ from headrace.errors import UsageProblem
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES, Layout
 from headrace.schemas.topics import EXPOSURES, ITEMS, SAMPLES, full_name, short_name
+from headrace.store.kafka.log import bounds, read_to_end
 from headrace.store.location import Location, parse_location
-from headrace.store.log import bounds, read_to_end
 
 ROWS = 50_000
 """Of one file, at most."""

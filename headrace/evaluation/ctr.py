@@ -16,10 +16,10 @@ from headrace.evaluation.rate_baselines import RateBaselines
 from headrace.evaluation.to_sample import ShownItem, build_sample
 from headrace.lang.plan.plan import Plan
 from headrace.models.array_types import Doubles
-from headrace.models.config import RankerConfig
+from headrace.models.ranker.config import RankerConfig
 from headrace.replay.recordings import Visit
 from headrace.replay.writer import ExposureBuilder, build_events
-from headrace.schemas.heads import SHIPPED_HEADS, Head
+from headrace.schemas.model.heads import SHIPPED_HEADS, Head
 from headrace.schemas.samples import Sample
 
 

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from headrace.models.state import ModelState
+from headrace.models.ranker.state import ModelState
 
 _STEPS = 4  # versions kept per lag
 

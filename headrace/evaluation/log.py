@@ -18,7 +18,7 @@ from headrace.reading.table import Table, UnusableRow
 from headrace.reading.times import Clock, detect_clock
 from headrace.replay.recordings import Feedback, Recording, Visit, in_sessions
 from headrace.schemas.catalogue import Item
-from headrace.schemas.heads import SHIPPED_HEADS, Head
+from headrace.schemas.model.heads import SHIPPED_HEADS, Head
 
 QUOTED = 3  # faulty rows quoted in reports
 _MOSTLY = 0.9  # share of a column's cells that must be numbers for it to be binned

@@ -6,18 +6,18 @@ import numpy as np
 
 from headrace.evaluation.lagged_model import LaggedModel
 from headrace.evaluation.requests import HydratedRequest
-from headrace.learner.collate import Collator
+from headrace.learner.samples.collate import Collator
 from headrace.learner.settings import LoopSettings
 from headrace.models.array_types import Doubles, Floats
-from headrace.models.batch import Batch
-from headrace.models.config import RankerConfig
-from headrace.models.items import Items
-from headrace.models.ranker_torch import from_numpy
-from headrace.models.rowset import RowSource
-from headrace.models.state import ModelState
-from headrace.models.training import Trainer, predict
-from headrace.schemas.heads import SCORE
+from headrace.models.ranker.batch import Batch
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.forward_torch import from_numpy
+from headrace.models.ranker.items import Items
+from headrace.models.ranker.state import ModelState
+from headrace.models.ranker.training import Trainer, predict
+from headrace.models.tables.rowset import RowSource
 from headrace.schemas.ids import hash64
+from headrace.schemas.model.heads import SCORE
 from headrace.schemas.samples import Sample
 
 _REFERENCE = RankerConfig()

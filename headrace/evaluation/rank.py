@@ -18,7 +18,7 @@ from headrace.evaluation.requests import HydratedRequest, Requests
 from headrace.evaluation.to_sample import ShownItem, build_sample
 from headrace.lang.plan.plan import Plan
 from headrace.models.array_types import Doubles, Flags, Floats
-from headrace.models.config import RankerConfig
+from headrace.models.ranker.config import RankerConfig
 from headrace.replay.recordings import Visit
 from headrace.replay.writer import build_events
 from headrace.schemas.catalogue import Item

@@ -9,13 +9,13 @@ from msgspec import Struct, structs
 from headrace.lang.plan.plan import Plan
 from headrace.models.array_types import Floats, Ids
 from headrace.models.index.exact import NumpyIndex
-from headrace.models.state import ModelState
+from headrace.models.ranker.state import ModelState
 from headrace.replay.recordings import Visit
 from headrace.replay.writer import build_query
-from headrace.schemas.aliases import LIVE
 from headrace.schemas.catalogue import Item
 from headrace.schemas.events import Event
-from headrace.schemas.ranker_inputs import SHIPPED, Inputs
+from headrace.schemas.model.ranker_inputs import SHIPPED, Inputs
+from headrace.schemas.versions.aliases import LIVE
 from headrace.serving.offline.features import OfflineFeatures
 from headrace.serving.offline.item_columns import ItemColumns
 from headrace.serving.stages.filters import keep

@@ -23,9 +23,9 @@ from headrace.lang.plan.plan import Plan
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
 from headrace.learner.app import make_deterministic
-from headrace.models.config import RankerConfig, load_ranker_config
-from headrace.schemas.heads import Head
-from headrace.schemas.model_file import ModelFileError
+from headrace.models.ranker.config import RankerConfig, load_ranker_config
+from headrace.schemas.model.heads import Head
+from headrace.schemas.model.model_file import ModelFileError
 
 Task: TypeAlias = Literal["ctr", "rank", "next"]
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from headrace.models.inputs import FEATURE_SET
+from headrace.models.ranker.inputs import FEATURE_SET
 from headrace.replay.recordings import Visit
 from headrace.replay.writer import ARM
 from headrace.schemas.defaults import HISTORY
-from headrace.schemas.heads import SHIPPED_HEADS, Head
+from headrace.schemas.model.heads import SHIPPED_HEADS, Head
 from headrace.schemas.samples import FIRST, HEAD_FIELDS, NEGATIVE_WEIGHT, Sample
 
 

@@ -13,10 +13,10 @@ from headrace.lang.plan.plan import Group
 from headrace.lang.planner.diff import Change
 from headrace.layout import PACKAGE, Endpoints
 from headrace.log.clean_log import CleanLog
-from headrace.schemas.ranker_inputs import SHIPPED, Inputs
+from headrace.schemas.model.ranker_inputs import SHIPPED, Inputs
 from headrace.serving.feature_dependencies import touched
 from headrace.stack.flink_rest import FlinkRest
-from headrace.store.usage import Usage, measure_usage
+from headrace.store.redis.usage import Usage, measure_usage
 from headrace.store.versions import Versions
 
 _MEASURED = PACKAGE / "features" / "throughput.json"

@@ -8,8 +8,8 @@ from headrace.lang.errors.report import LangError
 from headrace.lang.plan.plan import Plan
 from headrace.lang.plan.roles import Roles
 from headrace.lang.planner.load import Findings, check_files, read_texts
-from headrace.schemas.model_file import ModelFileError, load_model_file
-from headrace.schemas.ranker_inputs import COMPUTED, Inputs, Side
+from headrace.schemas.model.model_file import ModelFileError, load_model_file
+from headrace.schemas.model.ranker_inputs import COMPUTED, Inputs, Side
 
 
 def findings(folder: Path) -> Findings:

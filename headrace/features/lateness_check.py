@@ -12,7 +12,7 @@ from headrace.lang.plan.source import Source
 from headrace.lang.syntax.duration import format_duration
 from headrace.layout import Endpoints
 from headrace.log.clean_log import CleanLog
-from headrace.store.writer import retention_of
+from headrace.store.redis.writer import retention_of
 
 _NEWEST, _FEWEST = 20_000, 1_000
 _USUAL = 0.999

@@ -10,7 +10,7 @@ from headrace.lang.plan.plan import Group, Key
 from headrace.lang.planner.diff import meanings
 from headrace.lang.testfiles.runner import values_agree
 from headrace.schemas.redis_keys import owner_of, sequence_key, tiles_key
-from headrace.store.reader import FeatureReader, FeatureRequest, FeatureValues
+from headrace.store.redis.reader import FeatureReader, FeatureRequest, FeatureValues
 
 _RATIO = 1e-9
 _PER_ROUND_TRIP = 200  # owners

@@ -15,9 +15,9 @@ from headrace.features.release import ReleasePlan
 from headrace.lang.plan.plan import Plan
 from headrace.layout import FEATURES, Endpoints, Layout
 from headrace.log.feature_versions import Registry
-from headrace.schemas.ranker_inputs import SHIPPED, Inputs
+from headrace.schemas.model.ranker_inputs import SHIPPED, Inputs
 from headrace.stack.flink_rest import FlinkRest
-from headrace.store.redis_budget import free_bytes
+from headrace.store.redis.budget import free_bytes
 from headrace.store.versions import Versions
 
 PLAN_FILE = Path("features.plan.json")

@@ -16,9 +16,9 @@ from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.lang.plan.plan import Group
 from headrace.layout import Layout
 from headrace.schemas.breaker import BrokenProgram
+from headrace.store.kafka.log import bounds
 from headrace.store.loader import Loader
-from headrace.store.log import bounds
-from headrace.store.usage import measure_usage
+from headrace.store.redis.usage import measure_usage
 from headrace.store.versions import read_versions
 
 _WAIT_S = 1.0

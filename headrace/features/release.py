@@ -19,7 +19,7 @@ from headrace.lang.syntax.duration import parse_duration
 from headrace.layout import Endpoints
 from headrace.log.clean_log import CleanLog
 from headrace.log.feature_versions import Registry, shared_job
-from headrace.schemas.ranker_inputs import SHIPPED, Inputs
+from headrace.schemas.model.ranker_inputs import SHIPPED, Inputs
 from headrace.serving.feature_dependencies import missing_features
 from headrace.stack.flink_rest import FlinkRest
 from headrace.store.versions import LiveState, Version, Versions

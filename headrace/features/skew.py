@@ -26,16 +26,16 @@ from headrace.lang.plan.plan import Plan
 from headrace.layout import FEATURES, Layout
 from headrace.log.feature_versions import Registry
 from headrace.models.array_types import Doubles, Flags
-from headrace.models.config import load_ranker_config
+from headrace.models.ranker.config import load_ranker_config
 from headrace.schemas.avro import Unreadable
 from headrace.schemas.catalogue import ITEM, Item
 from headrace.schemas.exposures import EXPOSURE, Exposure
-from headrace.schemas.ranker_inputs import SHIPPED, Inputs
+from headrace.schemas.model.ranker_inputs import SHIPPED, Inputs
 from headrace.schemas.topics import EXPOSURES, ITEMS
 from headrace.serving.offline.features import OfflineFeatures
 from headrace.serving.state.experiment import Arm
 from headrace.serving.state.query import Query
-from headrace.store.log import read_values
+from headrace.store.kafka.log import read_values
 
 LAG_MS = 10_000
 _NEAR = 0.01  # tolerance for inputs in [-3, 3], which were float32 in transit

@@ -13,8 +13,8 @@ from headrace.lang.errors.report import Problem
 from headrace.lang.plan.plan import Plan
 from headrace.lang.planner.load import Findings
 from headrace.layout import FEATURES
-from headrace.schemas.model_file import MODEL_FILE
-from headrace.schemas.ranker_inputs import Inputs
+from headrace.schemas.model.model_file import MODEL_FILE
+from headrace.schemas.model.ranker_inputs import Inputs
 from headrace.serving.state.feature_reads import missing_in, read_by
 
 

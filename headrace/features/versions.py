@@ -23,8 +23,8 @@ from headrace.serving.http import lookup
 from headrace.serving.http.problems import ProblemError
 from headrace.stack.flink_rest import FlinkRest
 from headrace.stack.session_cluster import reconcile_versions
-from headrace.store.reader import FeatureReader, FeatureStore
-from headrace.store.usage import measure_usage
+from headrace.store.redis.reader import FeatureReader, FeatureStore
+from headrace.store.redis.usage import measure_usage
 from headrace.wait import wait_until
 
 _FIRST_MS = 10**12  # September 2001: smaller numbers are seconds

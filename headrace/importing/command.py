@@ -30,9 +30,9 @@ from headrace.run_command import say
 from headrace.schemas.defaults import LIVE_MODEL
 from headrace.schemas.topics import EVENTS, prefixed
 from headrace.stack.jobs import ingest_job
-from headrace.store.consumer_pace import ConsumerPace, Stalled
-from headrace.store.lag import ConsumerGroup, consumer_groups
-from headrace.store.resumable_writer import ResumableWriter, Superseded
+from headrace.store.kafka.consumer_pace import ConsumerPace, Stalled
+from headrace.store.kafka.lag import ConsumerGroup, consumer_groups
+from headrace.store.kafka.resumable_writer import ResumableWriter, Superseded
 
 AHEAD = 50_000
 _ITEMS, _EVENTS = "items", "events"

@@ -13,7 +13,7 @@ from headrace.lang.plan.clean_topic import RECEIVED_AT
 from headrace.lang.plan.source import Source
 from headrace.reading.times import EXPECTED
 from headrace.schemas.times import AHEAD_MS, now_ms
-from headrace.store.resumable_writer import OutgoingRecord
+from headrace.store.kafka.resumable_writer import OutgoingRecord
 from headrace.udfs.decode import EventDecoder, Refused
 
 _KINDS: dict[ColumnType, ColumnKind] = {

@@ -11,7 +11,7 @@ from headrace.schemas.catalogue import Item
 from headrace.schemas.client_records import ItemRecord
 from headrace.schemas.limits import EARLIEST_MS, time_fault
 from headrace.schemas.topics import ITEMS
-from headrace.store.resumable_writer import OutgoingRecord
+from headrace.store.kafka.resumable_writer import OutgoingRecord
 
 _RECEIVED_AT = "received_at"
 

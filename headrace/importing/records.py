@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from headrace.importing.cells import ColumnKind
-from headrace.store.resumable_writer import OutgoingRecord
+from headrace.store.kafka.resumable_writer import OutgoingRecord
 
 
 class RefusedRow(Exception):

@@ -14,7 +14,7 @@ from headrace.importing.files import DataFile, Table, open_table
 from headrace.importing.mapping import ColumnMapping, resolve
 from headrace.importing.records import RefusedRow, RowMaker
 from headrace.importing.rows import Row, RowReader
-from headrace.store.resumable_writer import OutgoingRecord, ResumableWriter
+from headrace.store.kafka.resumable_writer import OutgoingRecord, ResumableWriter
 
 _QUOTED = 3
 

@@ -8,7 +8,7 @@ from headrace.lang.plan.clean_topic import clean_topic, contract
 from headrace.lang.plan.source import Source
 from headrace.layout import Endpoints
 from headrace.schemas.avro import Unreadable
-from headrace.store.log import LogReader, read_to_end, read_values
+from headrace.store.kafka.log import LogReader, read_to_end, read_values
 
 
 class CleanLog:

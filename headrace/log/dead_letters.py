@@ -17,7 +17,7 @@ from headrace.log.tail import text
 from headrace.schemas.avro import Unreadable
 from headrace.schemas.dead_letter import DEAD, DeadLetter
 from headrace.schemas.topics import DEAD_REDRIVEN, EVENTS_DEAD, QUARANTINE
-from headrace.store.log import read_to_end
+from headrace.store.kafka.log import read_to_end
 
 _SHOWN_CHARS = 200
 

@@ -9,7 +9,7 @@ from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES, Layout
 from headrace.log import dead_letters, redrive
 from headrace.run_command import say
-from headrace.store.resumable_writer import Superseded
+from headrace.store.kafka.resumable_writer import Superseded
 
 
 def dead(

@@ -10,14 +10,14 @@ from headrace.console import screen
 from headrace.errors import UsageProblem
 from headrace.layout import FEATURES, Layout
 from headrace.log.slates import SlateLog
-from headrace.models.config import RankerConfig, load_ranker_config
-from headrace.models.state import ModelState
-from headrace.schemas.aliases import FOLLOWING
+from headrace.models.ranker.config import RankerConfig, load_ranker_config
+from headrace.models.ranker.state import ModelState
 from headrace.schemas.defaults import LIVE_MODEL
 from headrace.schemas.exposures import Exposure
-from headrace.schemas.heads import Heads
+from headrace.schemas.model.heads import Heads
 from headrace.schemas.times import now_ms
 from headrace.schemas.topics import EXPOSURES
+from headrace.schemas.versions.aliases import FOLLOWING
 from headrace.serving.offline.replayed_slate import NotReplayable, replay, replayable
 from headrace.serving.settings import Config, read_config
 from headrace.serving.stages.rules import Rules

@@ -6,13 +6,13 @@ from rich.table import Table
 
 from headrace.console import screen
 from headrace.layout import Endpoints, Layout
-from headrace.models.config import RankerConfig
+from headrace.models.ranker.config import RankerConfig
 from headrace.schemas.control import Control, control_of
 from headrace.schemas.defaults import LIVE_MODEL
-from headrace.schemas.delta import DeltaError, Manifest, manifest_hash
 from headrace.schemas.topics import CONTROL_TOPIC, MODEL_DELTAS
-from headrace.schemas.version_policy import MODEL, VersionId, VersionPolicy, version_text
-from headrace.store.log import read_values
+from headrace.schemas.versions.delta import DeltaError, Manifest, manifest_hash
+from headrace.schemas.versions.version_policy import MODEL, VersionId, VersionPolicy, version_text
+from headrace.store.kafka.log import read_values
 from headrace.timestamps import utc
 
 _FIGURES = ("log_loss", "calibration")  # of the score head, by the model as published

@@ -17,7 +17,7 @@ from headrace.schemas.dead_letter import DeadLetter
 from headrace.schemas.limits import RECORD_BYTES
 from headrace.schemas.times import now_ms
 from headrace.schemas.topics import DEAD_REDRIVEN
-from headrace.store.resumable_writer import RECORDS, OutgoingRecord, ResumableWriter
+from headrace.store.kafka.resumable_writer import RECORDS, OutgoingRecord, ResumableWriter
 
 _MARKED = RECORDS // 2
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 from headrace.errors import UsageProblem
 from headrace.schemas.samples import decode_sample
 from headrace.schemas.topics import SAMPLES
-from headrace.store.log import bounds, offsets_at, read_to_end
+from headrace.store.kafka.log import bounds, offsets_at, read_to_end
 from headrace.timestamps import utc
 
 

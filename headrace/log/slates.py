@@ -11,7 +11,7 @@ from headrace.schemas.exposures import EXPOSURE, Exposure
 from headrace.schemas.partition import partition_of
 from headrace.schemas.times import now_ms
 from headrace.schemas.topics import EXPOSURES
-from headrace.store.log import LogReader, raise_any
+from headrace.store.kafka.log import LogReader, raise_any
 
 _FIRST_MS, _GROWTH = 600_000, 6  # ten minutes, an hour, six hours, a day and a half, nine days
 _SKEW_MS = 60_000  # between the clocks of serving and of the broker

@@ -33,7 +33,7 @@ from headrace.schemas.topics import (
     SAMPLES_URGENT,
     SHADOWS,
 )
-from headrace.store.log import LogReader, raise_any
+from headrace.store.kafka.log import LogReader, raise_any
 
 _TIMEOUT_S = 5.0
 _TICK = TICK.encode()

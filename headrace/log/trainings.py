@@ -5,7 +5,7 @@ from pathlib import Path
 
 from headrace.layout import Layout
 from headrace.schemas.control import Control, control_of
-from headrace.schemas.version_policy import MODEL, TRAINED
+from headrace.schemas.versions.version_policy import MODEL, TRAINED
 
 
 def finished_trainings(payloads: Iterable[bytes | None]) -> frozenset[str]:

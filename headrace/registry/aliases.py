@@ -12,9 +12,9 @@ from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.registry.arm_comparison import compare_arms
 from headrace.registry.shadow_comparison import compare_shadow
-from headrace.schemas.aliases import SEASON
 from headrace.schemas.defaults import LIVE_MODEL
 from headrace.schemas.http import ModelsAnswer
+from headrace.schemas.versions.aliases import SEASON
 from headrace.stack import calendar
 from headrace.stack.model_settings import ranker
 from headrace.timestamps import utc

@@ -12,14 +12,14 @@ from msgspec import Struct
 from headrace.layout import Endpoints
 from headrace.log.sample_range import offset_at
 from headrace.registry.shadow_comparison import BOUND, ENOUGH
-from headrace.schemas.aliases import ALIAS, CHALLENGER, FOLLOW, LIVE
 from headrace.schemas.avro import Unreadable
 from headrace.schemas.control import control_of
 from headrace.schemas.exposures import EXPOSURE
-from headrace.schemas.heads import SHIPPED_HEADS
+from headrace.schemas.model.heads import SHIPPED_HEADS
 from headrace.schemas.samples import FIRST, Sample, decode_sample
 from headrace.schemas.topics import CONTROL_TOPIC, EXPOSURES, SAMPLES
-from headrace.store.log import read_values
+from headrace.schemas.versions.aliases import ALIAS, CHALLENGER, FOLLOW, LIVE
+from headrace.store.kafka.log import read_values
 
 _POLICY = "model:{}"
 _LIVE, _CHALLENGER = _POLICY.format(LIVE), _POLICY.format(CHALLENGER)

@@ -7,10 +7,10 @@ from typing import Literal
 
 from headrace.errors import UsageProblem
 from headrace.layout import Layout
-from headrace.learner.snapshot import Snapshots, load
-from headrace.models.arrays import unflatten
-from headrace.models.config import RankerConfig
-from headrace.models.onnx_export import to_onnx
+from headrace.learner.versions.snapshot import Snapshots, load
+from headrace.models.ranker.arrays import unflatten
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.onnx_export import to_onnx
 from headrace.schemas.defaults import LIVE_MODEL
 from headrace.store.snapshot_files import snapshots_of
 

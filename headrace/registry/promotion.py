@@ -7,21 +7,21 @@ from msgspec import structs
 
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
-from headrace.learner.rebuild import RebuildError, check_samples
-from headrace.learner.snapshot import Snapshots, load
-from headrace.learner.source import Samples
+from headrace.learner.samples.source import Samples
+from headrace.learner.versions.rebuild import RebuildError, check_samples
+from headrace.learner.versions.snapshot import Snapshots, load
 from headrace.log.decision import decide
 from headrace.log.model_versions import read_model_versions
 from headrace.log.trainings import finished_trainings, is_unfinished
 from headrace.registry.aliases import fetch_models
 from headrace.registry.arm_comparison import ArmComparison, compare_arms
 from headrace.registry.shadow_comparison import BOUND, ENOUGH, ShadowComparison, compare_shadow
-from headrace.schemas.aliases import CHALLENGER, follow_decision
 from headrace.schemas.defaults import LIVE_MODEL
 from headrace.schemas.topics import CONTROL_TOPIC
-from headrace.schemas.version_policy import VersionId, promotion_decision, version_text
+from headrace.schemas.versions.aliases import CHALLENGER, follow_decision
+from headrace.schemas.versions.version_policy import VersionId, promotion_decision, version_text
 from headrace.stack.model_settings import ranker
-from headrace.store.log import read_values
+from headrace.store.kafka.log import read_values
 from headrace.store.snapshot_files import snapshots_of
 from headrace.wait import wait_until
 

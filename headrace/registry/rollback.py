@@ -6,15 +6,15 @@ from msgspec import structs
 
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
-from headrace.learner.rebuild import RebuildError, base_snapshot, check_samples
-from headrace.learner.snapshot import Snapshots, load
-from headrace.learner.source import Samples
+from headrace.learner.samples.source import Samples
+from headrace.learner.versions.rebuild import RebuildError, base_snapshot, check_samples
+from headrace.learner.versions.snapshot import Snapshots, load
 from headrace.log.decision import decide
 from headrace.log.model_versions import ModelVersions, read_model_versions
 from headrace.registry.aliases import fetch_models
 from headrace.schemas.control import Control
 from headrace.schemas.defaults import LIVE_MODEL
-from headrace.schemas.version_policy import (
+from headrace.schemas.versions.version_policy import (
     FREEZE,
     MODEL,
     UNFREEZE,

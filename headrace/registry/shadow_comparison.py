@@ -8,11 +8,11 @@ from msgspec import Struct
 
 from headrace.layout import Endpoints
 from headrace.log.sample_range import offset_at
-from headrace.schemas.heads import SHIPPED_HEADS
+from headrace.schemas.model.heads import SHIPPED_HEADS
 from headrace.schemas.samples import CORRECTION, FIRST, Sample, decode_sample
 from headrace.schemas.shadows import Shadow, shadow_of
 from headrace.schemas.topics import SAMPLES, SHADOWS
-from headrace.store.log import read_values
+from headrace.store.kafka.log import read_values
 
 _POLICY = "model:live"
 _LEAST, _MOST = 1e-7, 1 - 1e-7

@@ -16,8 +16,8 @@ from headrace.schemas.topics import EXPOSURES, SAMPLES
 from headrace.stack import stack
 from headrace.stack.stack import Say
 from headrace.stack.supervisor import Supervisor
-from headrace.store.log import LogReader, bounds
-from headrace.store.reader import FeatureReader
+from headrace.store.kafka.log import LogReader, bounds
+from headrace.store.redis.reader import FeatureReader
 from headrace.wait import wait_until
 
 _ARRIVED_S = 900.0

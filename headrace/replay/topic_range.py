@@ -6,7 +6,7 @@ from contextlib import closing
 from headrace.archive.files import Gap
 from headrace.archive.read import LogRecord
 from headrace.errors import UsageProblem
-from headrace.store.log import LogReader, bounds, raise_any
+from headrace.store.kafka.log import LogReader, bounds, raise_any
 
 
 class TopicRange:

@@ -25,9 +25,9 @@ from headrace.log.received_at import with_received_at
 from headrace.log.topics import create_topics
 from headrace.replay.topic_range import TopicRange
 from headrace.schemas.topics import EVENTS, TOPICS, Topic, short_name
+from headrace.store.kafka.log import bounds
+from headrace.store.kafka.resumable_writer import RECORDS, OutgoingRecord, ResumableWriter
 from headrace.store.location import parse_location
-from headrace.store.log import bounds
-from headrace.store.resumable_writer import RECORDS, OutgoingRecord, ResumableWriter
 from headrace.timestamps import utc
 
 

@@ -14,7 +14,7 @@ from headrace.replay.topic_replay import ReplayRequest, replay_topic
 from headrace.run_command import say
 from headrace.schemas.topics import full_name
 from headrace.serving.offline.log_writer import NotWritten
-from headrace.store.resumable_writer import Superseded
+from headrace.store.kafka.resumable_writer import Superseded
 from headrace.timestamps import parse_end, parse_time
 
 

@@ -16,12 +16,12 @@ from headrace.replay.recordings import Recording, Visit
 from headrace.schemas.defaults import HISTORY
 from headrace.schemas.events import Event
 from headrace.schemas.exposures import Exposure, Slot
-from headrace.schemas.ranker_inputs import SHIPPED, Inputs
+from headrace.schemas.model.ranker_inputs import SHIPPED, Inputs
 from headrace.serving.offline.features import OfflineFeatures
 from headrace.serving.offline.log_writer import LogWriter
 from headrace.serving.state.experiment import Arm
 from headrace.serving.state.query import Query
-from headrace.store.reader import FeatureReader, FeatureRequest, FeatureValues
+from headrace.store.redis.reader import FeatureReader, FeatureRequest, FeatureValues
 
 ARM = Arm(name="recorded", share=1.0, policy="recorded")
 _POLL_EACH = 500

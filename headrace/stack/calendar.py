@@ -16,11 +16,11 @@ from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.log.decision import decide
 from headrace.log.trainings import finished_trainings, is_unfinished
-from headrace.schemas.aliases import MODEL_NAME, SEASON, follow_decision
 from headrace.schemas.defaults import LIVE_MODEL
 from headrace.schemas.times import now_ms
 from headrace.schemas.topics import CONTROL_TOPIC
-from headrace.store.log import read_values
+from headrace.schemas.versions.aliases import MODEL_NAME, SEASON, follow_decision
+from headrace.store.kafka.log import read_values
 from headrace.store.snapshot_files import complete, snapshots_of
 from headrace.timestamps import day
 

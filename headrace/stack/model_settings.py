@@ -4,9 +4,9 @@ import os
 
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Layout
-from headrace.models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
 from headrace.models.index.device import index_builder
-from headrace.schemas.model_file import ModelFileError
+from headrace.models.ranker.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
+from headrace.schemas.model.model_file import ModelFileError
 
 
 def device() -> str:

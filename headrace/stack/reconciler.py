@@ -15,15 +15,15 @@ import httpx
 from headrace.errors import HeadraceError
 from headrace.layout import Endpoints, Layout
 from headrace.log.trainings import finished_trainings
-from headrace.schemas.aliases import CHALLENGER, SEASON, followed_models
 from headrace.schemas.breaker import BrokenProgram
+from headrace.schemas.versions.aliases import CHALLENGER, SEASON, followed_models
 from headrace.stack import calendar, flink, supervisor
 from headrace.stack.flink_rest import FlinkRest
 from headrace.stack.jobs import wanted_jobs
 from headrace.stack.learners import read_experiment, reconcile_learners, wanted_learners
 from headrace.stack.supervisor import Supervisor
-from headrace.store.decision_reader import DecisionReader
-from headrace.store.quarantine import KafkaSend, Quarantine
+from headrace.store.kafka.decision_reader import DecisionReader
+from headrace.store.kafka.quarantine import KafkaSend, Quarantine
 from headrace.store.versions import Versions
 
 PERIOD_S = 2.0

@@ -28,8 +28,8 @@ from headrace.stack.flink_rest import FlinkRest, JobStatus
 from headrace.stack.jobs import SAMPLES_JOB
 from headrace.stack.programs import purpose_of
 from headrace.stack.supervisor import Supervisor
-from headrace.store.lag import consumer_groups, lags
-from headrace.store.log import bounds
+from headrace.store.kafka.lag import consumer_groups, lags
+from headrace.store.kafka.log import bounds
 from headrace.udfs.labels import COUNTERS
 
 _NEWEST = 10_000  # offsets of each partition; the topics keep dead letters for a month

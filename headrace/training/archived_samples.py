@@ -6,13 +6,13 @@ from itertools import islice
 from headrace.archive.files import HOUR_MS, ArchiveFile, gaps, list_archive
 from headrace.archive.read import ArchiveRange, LogRecord
 from headrace.errors import UsageProblem
-from headrace.learner.source import Samples, check_sample
-from headrace.learner.urgent_state import Row
+from headrace.learner.samples.source import Samples, check_sample
+from headrace.learner.samples.urgent_state import Row
 from headrace.log.sample_range import LogHistory, SampleHistory
 from headrace.schemas.samples import decode_sample
 from headrace.schemas.topics import SAMPLES, short_name
+from headrace.store.kafka.log import bounds
 from headrace.store.location import Location, parse_location
-from headrace.store.log import bounds
 
 _TOPIC = short_name(SAMPLES.name)
 _COUNT = 1_000

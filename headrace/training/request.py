@@ -11,13 +11,13 @@ from headrace.layout import Endpoints, Layout
 from headrace.log.model_versions import read_model_versions
 from headrace.log.sample_range import SampleRange, find_sample_range
 from headrace.log.trainings import finished_trainings, is_unfinished, training_file
-from headrace.schemas.aliases import MODEL_NAME
 from headrace.schemas.control import Control
 from headrace.schemas.defaults import LIVE_MODEL
 from headrace.schemas.topics import CONTROL_TOPIC
-from headrace.schemas.version_policy import MODEL, TRAINED, version_text
+from headrace.schemas.versions.aliases import MODEL_NAME
+from headrace.schemas.versions.version_policy import MODEL, TRAINED, version_text
 from headrace.store.files import write_durably
-from headrace.store.log import read_values
+from headrace.store.kafka.log import read_values
 from headrace.store.snapshot_files import complete, snapshots_of
 from headrace.timestamps import day, parse_time, utc
 from headrace.training.archived_samples import history_of

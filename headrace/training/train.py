@@ -11,14 +11,14 @@ from headrace.console import progress
 from headrace.errors import EnvironmentProblem
 from headrace.layout import Endpoints, Layout
 from headrace.learner.app import App, AppSettings, make_deterministic
-from headrace.learner.bounded_source import BoundedSource
-from headrace.learner.guard import GuardLimits
-from headrace.learner.publish import read_published_versions
+from headrace.learner.samples.bounded_source import BoundedSource
 from headrace.learner.settings import LoopSettings
-from headrace.learner.snapshot import Snapshots, load
+from headrace.learner.versions.guard import GuardLimits
+from headrace.learner.versions.publish import read_published_versions
+from headrace.learner.versions.snapshot import Snapshots, load
 from headrace.log.decision import decide
 from headrace.log.sample_range import offset_at
-from headrace.schemas.version_policy import version_text
+from headrace.schemas.versions.version_policy import version_text
 from headrace.stack.model_settings import device, ranker
 from headrace.store.snapshot_files import snapshots_of
 from headrace.timestamps import utc

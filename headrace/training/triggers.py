@@ -12,8 +12,8 @@ from headrace.schemas.control import SERVING, Control, control_of
 from headrace.schemas.defaults import LIVE_MODEL, PSI_SHIFTED
 from headrace.schemas.events import TICK
 from headrace.schemas.topics import CONTROL_TOPIC, EVENTS
-from headrace.schemas.version_policy import HALT, MODEL, ROLLBACK
-from headrace.store.log import offsets_at, read_to_end, read_values
+from headrace.schemas.versions.version_policy import HALT, MODEL, ROLLBACK
+from headrace.store.kafka.log import offsets_at, read_to_end, read_values
 
 _TIMEOUT_S = 10.0
 

@@ -9,7 +9,7 @@ import torch
 from headrace.models.array_types import Flags, Floats, Ids, Indexes
 from headrace.models.device import to_device
 from headrace.models.index.protocol import BuildIndex
-from headrace.models.ranker_torch import to_numpy
+from headrace.models.ranker.forward_torch import to_numpy
 
 
 class TorchIndex:

@@ -15,14 +15,14 @@ from headrace.lang.events.ticks import is_tick
 from headrace.lang.expressions.per_event import Event
 from headrace.lang.plan.clean_topic import RECEIVED_AT
 from headrace.lang.plan.source import Source
-from headrace.models.content import ContentLayout
+from headrace.models.content.vectors import ContentLayout
 from headrace.schemas.catalogue import Item
 from headrace.schemas.client_records import ItemRecord
-from headrace.schemas.heads import SHIPPED_HEADS, Heads
 from headrace.schemas.http import BatchAnswer, Rejected
 from headrace.schemas.ids import hash64
 from headrace.schemas.json_text import fault_of, is_deep, pointer_of, with_value
 from headrace.schemas.limits import LEVELS, time_fault
+from headrace.schemas.model.heads import SHIPPED_HEADS, Heads
 from headrace.schemas.topics import EVENTS, ITEMS
 from headrace.serving.kafka.producer import Record
 from headrace.serving.kafka.spool_folder import ROOM

@@ -9,7 +9,7 @@ from headrace.schemas.http import FeaturesAnswer, FeatureValue, RankedMember
 from headrace.schemas.times import now_ms
 from headrace.serving.http.problems import ProblemError, invalid, unavailable
 from headrace.serving.state.state_source import StateSource
-from headrace.store.reader import FeatureRequest, FeatureStore, FeatureValues, Status
+from headrace.store.redis.reader import FeatureRequest, FeatureStore, FeatureValues, Status
 
 
 class Lookup:

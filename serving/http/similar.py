@@ -4,15 +4,15 @@ import numpy as np
 
 from headrace.connections.redis_clients import StoreError
 from headrace.models.array_types import Ids
-from headrace.schemas.aliases import LIVE
 from headrace.schemas.http import Degraded, RankedMember, SimilarAnswer
 from headrace.schemas.ids import hash64
-from headrace.schemas.ranker_inputs import SHIPPED
+from headrace.schemas.model.ranker_inputs import SHIPPED
 from headrace.schemas.times import now_ms
+from headrace.schemas.versions.aliases import LIVE
 from headrace.serving.http.problems import invalid, unavailable
 from headrace.serving.state.state import ServingState
 from headrace.serving.state.state_source import StateSource
-from headrace.store.reader import FeatureRequest, FeatureStore
+from headrace.store.redis.reader import FeatureRequest, FeatureStore
 
 _NEAREST = 30
 

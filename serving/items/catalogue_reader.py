@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from confluent_kafka import Message
 
-from headrace.models.content import ContentLayout
+from headrace.models.content.vectors import ContentLayout
 from headrace.schemas.avro import Unreadable
 from headrace.schemas.catalogue import ITEM, Item
 from headrace.schemas.dead_letter import reason_of
@@ -19,8 +19,8 @@ from headrace.schemas.topics import ITEMS
 from headrace.serving.state import catalogue
 from headrace.serving.state.catalogue import Entry
 from headrace.serving.state.state import Live
-from headrace.store.log import LogReader
-from headrace.store.quarantine import KafkaSend, Quarantine
+from headrace.store.kafka.log import LogReader
+from headrace.store.kafka.quarantine import KafkaSend, Quarantine
 
 _POLL_S = 0.1
 _SWAP_EVERY_S = 1.0  # all arrays are rebuilt: about 20 ms for 5,000 items, 0.3 s for 50,000

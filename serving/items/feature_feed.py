@@ -21,8 +21,8 @@ from headrace.serving.state.catalogue import Catalogue
 from headrace.serving.state.columns import Columns
 from headrace.serving.state.state import Live
 from headrace.serving.telemetry.monitor import Monitor
-from headrace.store.changes import ChangeListener
-from headrace.store.reader import FeatureRequest, FeatureStore
+from headrace.store.redis.changes import ChangeListener
+from headrace.store.redis.reader import FeatureRequest, FeatureStore
 
 _POLL_S = 0.2
 _EVERY_MS = 1_000  # between two states, if something has changed

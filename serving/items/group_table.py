@@ -13,7 +13,7 @@ from headrace.lang.executors.merge import FOREVER_MS
 from headrace.lang.plan.plan import EVERYTHING, Group
 from headrace.models.array_types import Doubles, Flags, Ids
 from headrace.serving.state.columns import GroupColumns
-from headrace.store.reader import FeatureValues
+from headrace.store.redis.reader import FeatureValues
 
 _DECAYING = ("decayed_sum", "decayed_count")
 

@@ -13,7 +13,7 @@ from headrace.lang.plan.plan import Plan
 from headrace.models.array_types import Floats
 from headrace.schemas.catalogue import Item
 from headrace.schemas.events import Event
-from headrace.schemas.ranker_inputs import SHIPPED, Inputs
+from headrace.schemas.model.ranker_inputs import SHIPPED, Inputs
 from headrace.serving.stages.hydrate import Hydrator
 from headrace.serving.stages.score import inputs
 from headrace.serving.state import catalogue as catalogues

@@ -4,10 +4,10 @@ import numpy as np
 from msgspec import Struct
 
 from headrace.models.array_types import Floats, Indexes
-from headrace.models.content import ContentLayout
-from headrace.models.inputs import FEATURE_SET
-from headrace.models.items import Items
-from headrace.models.state import ModelState
+from headrace.models.content.vectors import ContentLayout
+from headrace.models.ranker.inputs import FEATURE_SET
+from headrace.models.ranker.items import Items
+from headrace.models.ranker.state import ModelState
 from headrace.schemas.exposures import Exposure, Ranking
 from headrace.schemas.ids import hash64
 from headrace.serving.stages.blend import Blend, blend

@@ -7,8 +7,8 @@ from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import PathParameter
 
-from headrace.schemas.aliases import LIVE
 from headrace.schemas.http import LiveAnswer, ProblemType, ReadyAnswer
+from headrace.schemas.versions.aliases import LIVE
 from headrace.serving.http.answers import answer_of
 from headrace.serving.http.auth import OPEN
 from headrace.serving.http.paths import id_of

@@ -4,9 +4,9 @@ from litestar import get, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from headrace.schemas.aliases import LIVE
 from headrace.schemas.http import AliasAnswer, AliasRequest, AliasState, ModelsAnswer
 from headrace.schemas.times import now_ms
+from headrace.schemas.versions.aliases import LIVE
 from headrace.serving.http.answers import answers
 from headrace.serving.http.auth import SCOPE
 from headrace.serving.http.body import Strict

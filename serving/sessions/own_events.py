@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from headrace.connections.redis_clients import Client, StoreError
 from headrace.lang.expressions.per_event import Event
 from headrace.lang.plan.plan import Group
-from headrace.schemas.ranker_inputs import SHIPPED
+from headrace.schemas.model.ranker_inputs import SHIPPED
 from headrace.serving.state.report import NotPublished
 from headrace.serving.state.state_source import StateSource
 from headrace.store.circuit_breaker import CircuitBreaker
-from headrace.store.pending_rows import PendingRows, can_be_pending
+from headrace.store.redis.pending_rows import PendingRows, can_be_pending
 
 
 class OwnEvents:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from headrace.models.config import RankerConfig
-from headrace.schemas.heads import SHIPPED_HEADS
+from headrace.models.ranker.config import RankerConfig
+from headrace.schemas.model.heads import SHIPPED_HEADS
 from headrace.serving.state.columns import Columns
 
 CURRENT, REPORT, METRICS = "current.json", "report.json", "metrics.prom"

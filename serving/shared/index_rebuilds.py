@@ -12,7 +12,7 @@ import numpy as np
 
 from headrace.models.index.layered import LayeredBuilder, LayeredIndex, is_large
 from headrace.models.index.protocol import Index
-from headrace.schemas.aliases import LIVE
+from headrace.schemas.versions.aliases import LIVE
 from headrace.serving.shared.sampled_users import sample_users
 from headrace.serving.state.state import Live, ServingState
 from headrace.serving.telemetry.index_metrics import IndexMetrics

@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from headrace.models.config import RankerConfig
+from headrace.models.ranker.config import RankerConfig
 from headrace.serving.shared import state_files
 from headrace.serving.shared.current import CURRENT, METRICS, REPORT, Current, ModelFiles, layout_of, replace
 from headrace.serving.shared.index_files import write_index

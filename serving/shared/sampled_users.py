@@ -3,7 +3,7 @@
 import numpy as np
 
 from headrace.models.array_types import Floats
-from headrace.schemas.aliases import LIVE
+from headrace.schemas.versions.aliases import LIVE
 from headrace.serving.state.state import ServingState
 
 _USERS = 32

@@ -10,10 +10,10 @@ from msgspec import Struct, structs
 from numpy.typing import NDArray
 
 from headrace.lang.plan.plan import Plan
-from headrace.models.config import RankerConfig
-from headrace.models.content import Content
-from headrace.models.rowset import RowSet
-from headrace.models.state import ModelState
+from headrace.models.content.vectors import Content
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.state import ModelState
+from headrace.models.tables.rowset import RowSet
 from headrace.serving.shared.arrays_file import map_arrays, write_arrays
 from headrace.serving.state.catalogue import Catalogue
 from headrace.serving.state.columns import SHIPPED_COLUMNS, Columns

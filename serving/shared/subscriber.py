@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 
 from headrace.models.array_types import Ids
-from headrace.models.config import RankerConfig
 from headrace.models.index.exact import NumpyIndex
 from headrace.models.index.protocol import BuildIndex
+from headrace.models.ranker.config import RankerConfig
 from headrace.serving.shared import state_files
 from headrace.serving.shared.current import CURRENT, METRICS, REPORT, Current, LayoutStamp, ModelFiles, layout_of
 from headrace.serving.shared.index_files import IndexReader

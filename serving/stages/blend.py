@@ -6,8 +6,8 @@ import numpy as np
 from msgspec import UNSET, Struct, UnsetType
 
 from headrace.models.array_types import Floats
-from headrace.models.ranker_numpy import Scores
-from headrace.schemas.heads import Heads
+from headrace.models.ranker.forward_numpy import Scores
+from headrace.schemas.model.heads import Heads
 
 
 class Blend(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

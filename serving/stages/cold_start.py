@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from headrace.lang.events.computed import Computation
 from headrace.lang.plan.plan import Group, Plan
-from headrace.schemas.ranker_inputs import SHIPPED, Reads
+from headrace.schemas.model.ranker_inputs import SHIPPED, Reads
 from headrace.serving.state.query import Query
-from headrace.store.reader import FeatureRequest
-from headrace.store.reading import Reading
+from headrace.store.redis.reader import FeatureRequest
+from headrace.store.redis.reading import Reading
 
 _KEPT_MS = 5_000
 _MOST = 5_000  # rankings cached

@@ -15,16 +15,16 @@ import numpy as np
 
 from headrace.connections.redis_clients import StoreError
 from headrace.lang.plan.plan import Group, Plan
-from headrace.schemas.ranker_inputs import COMPUTED, SHIPPED, Inputs, Reads
+from headrace.schemas.model.ranker_inputs import COMPUTED, SHIPPED, Inputs, Reads
 from headrace.serving.stages.cold_start import Trends
 from headrace.serving.stages.neighbours import NeighbourCache, combine
 from headrace.serving.stages.sources.source import NeighbourRanking
 from headrace.serving.stages.sources.table import SOURCES
 from headrace.serving.state import columns
 from headrace.serving.state.query import Faults, MemberValues, Neighbours, Query, Taste, User, ids_of
-from headrace.store.pending_rows import can_be_pending
-from headrace.store.reader import AsyncFeatureStore, FeatureRequest, FeatureStore, FeatureValues, Status
-from headrace.store.reading import Reading, read_async, read_now
+from headrace.store.redis.pending_rows import can_be_pending
+from headrace.store.redis.reader import AsyncFeatureStore, FeatureRequest, FeatureStore, FeatureValues, Status
+from headrace.store.redis.reading import Reading, read_async, read_now
 
 NEWEST = 5  # distinct items of the history whose neighbours are read
 TASTE, SHOWN = "user_category", "user_category_engagement"

@@ -12,7 +12,7 @@ from msgspec import Struct
 from headrace.lang.plan.plan import Group
 from headrace.models.array_types import Doubles, Ids, Indexes
 from headrace.serving.state.query import Neighbours, ids_of
-from headrace.store.reader import FeatureValues
+from headrace.store.redis.reader import FeatureValues
 
 _KEPT_MS = 5_000
 _MOST = 20_000  # items cached; about 20 MB

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from headrace.schemas.http import RecommendationAnswer
-from headrace.schemas.ranker_inputs import SHIPPED, Inputs
+from headrace.schemas.model.ranker_inputs import SHIPPED, Inputs
 from headrace.schemas.times import now_ms
 from headrace.serving.kafka.producer import Record
 from headrace.serving.limits.deadline import Deadline
@@ -33,7 +33,7 @@ from headrace.serving.state.state import ServingState
 from headrace.serving.state.state_source import StateSource
 from headrace.serving.telemetry.metrics import Metrics
 from headrace.serving.telemetry.stopwatch import Stopwatch
-from headrace.store.reader import AsyncFeatureStore
+from headrace.store.redis.reader import AsyncFeatureStore
 
 SILENT_S = 10.0  # the feeder reports each second
 _PATIENCE_S = 0.003  # a near store replies in less; twice in it for neighbours

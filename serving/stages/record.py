@@ -4,13 +4,13 @@ from functools import cache
 
 from msgspec import Struct
 
-from headrace.schemas.aliases import LIVE
 from headrace.schemas.defaults import HISTORY
 from headrace.schemas.exposures import EXPLORE, Exposure, Ranking
 from headrace.schemas.exposures import Slot as ServedSlot
-from headrace.schemas.heads import SHIPPED_HEADS
 from headrace.schemas.http import Assignment, Degraded, RankedItem, RecommendationAnswer, Versions
+from headrace.schemas.model.heads import SHIPPED_HEADS
 from headrace.schemas.topics import EXPOSURES
+from headrace.schemas.versions.aliases import LIVE
 from headrace.serving.kafka.producer import Record
 from headrace.serving.stages import explore
 from headrace.serving.stages.sources.source import SPECIFICITY, Source

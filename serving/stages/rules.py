@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from msgspec import UNSET, Struct, field
 
-from headrace.schemas.heads import SHIPPED_HEADS, Heads
-from headrace.schemas.ranker_inputs import SHIPPED, Inputs
+from headrace.schemas.model.heads import SHIPPED_HEADS, Heads
+from headrace.schemas.model.ranker_inputs import SHIPPED, Inputs
 from headrace.serving.stages.blend import Blend
 from headrace.serving.stages.sources.table import SOURCES
 from headrace.serving.state.feature_reads import EXPLORATION, SIMILAR_ITEMS, read_by

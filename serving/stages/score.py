@@ -7,8 +7,8 @@ import numpy as np
 from msgspec import structs
 
 from headrace.models.array_types import Doubles, Floats, Indexes
-from headrace.schemas.aliases import LIVE
 from headrace.schemas.ids import hash64
+from headrace.schemas.versions.aliases import LIVE
 from headrace.serving.stages.blend import Blend, blend
 from headrace.serving.stages.explore import Draws
 from headrace.serving.stages.sources import clicked_after, together

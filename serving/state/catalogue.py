@@ -7,8 +7,8 @@ import numpy as np
 from msgspec import Struct, structs
 
 from headrace.models.array_types import Doubles, Flags, Ids, Indexes
-from headrace.models.content import Content, ContentLayout
-from headrace.models.items import Items
+from headrace.models.content.vectors import Content, ContentLayout
+from headrace.models.ranker.items import Items
 from headrace.schemas.catalogue import Item
 from headrace.schemas.ids import hash64
 from headrace.serving.state.tags import Tags, tags_of

@@ -11,10 +11,10 @@ from msgspec import Struct
 
 from headrace.lang.plan.plan import Group, Plan
 from headrace.models.array_types import Doubles, Indexes
-from headrace.models.inputs import Assembler
-from headrace.schemas.ranker_inputs import COMPUTED, SHIPPED, SIDES, Inputs, Side
+from headrace.models.ranker.inputs import Assembler
+from headrace.schemas.model.ranker_inputs import COMPUTED, SHIPPED, SIDES, Inputs, Side
 from headrace.serving.state.catalogue import Catalogue
-from headrace.store.reader import FeatureRequest, FeatureStore
+from headrace.store.redis.reader import FeatureRequest, FeatureStore
 
 BOOST = "boost"
 LEAST_FACTOR, MOST_FACTOR = 0.2, 5.0

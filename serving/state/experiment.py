@@ -5,8 +5,8 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from headrace.schemas.aliases import FOLLOWING, MODEL_NAME
 from headrace.schemas.ids import hash64
+from headrace.schemas.versions.aliases import FOLLOWING, MODEL_NAME
 
 POPULAR = "popular"
 _MODEL = "model:"

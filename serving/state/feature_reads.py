@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from headrace.lang.plan.plan import Plan
-from headrace.schemas.ranker_inputs import SHIPPED, Inputs, features_of
+from headrace.schemas.model.ranker_inputs import SHIPPED, Inputs, features_of
 
 LEVEL = 1
 RANKER, POPULARITY, EXPLORATION, SIMILAR_ITEMS = "ranker", "popularity", "exploration", "similar"

@@ -10,14 +10,14 @@ from msgspec import Struct
 
 from headrace.lang.plan.plan import Plan
 from headrace.models.array_types import Flags, Ids, Indexes
-from headrace.models.fingerprint import fingerprint
 from headrace.models.index.exact import NumpyIndex
 from headrace.models.index.protocol import BuildIndex, Index
-from headrace.models.items import Items
-from headrace.models.state import ModelState
-from headrace.schemas.aliases import FOLLOWING, LIVE
+from headrace.models.ranker.fingerprint import fingerprint
+from headrace.models.ranker.items import Items
+from headrace.models.ranker.state import ModelState
 from headrace.schemas.http import AppliedVersion, RefusedVersion
-from headrace.schemas.version_policy import VersionPolicy, version_text
+from headrace.schemas.versions.aliases import FOLLOWING, LIVE
+from headrace.schemas.versions.version_policy import VersionPolicy, version_text
 from headrace.serving.state import catalogue as catalogues
 from headrace.serving.state.catalogue import Catalogue
 from headrace.serving.state.columns import SHIPPED_COLUMNS, Columns

@@ -16,7 +16,7 @@ from headrace.connections.redis_clients import StoreError
 from headrace.schemas.topics import EVENTS_DEAD, QUARANTINE
 from headrace.serving.state.state import Live
 from headrace.serving.telemetry.feeder_metrics import FeederMetrics
-from headrace.store.lag import ConsumerGroup, Lag, end_offsets, lags
+from headrace.store.kafka.lag import ConsumerGroup, Lag, end_offsets, lags
 
 STALLED_S = 120.0  # jobs commit every half minute at the latest
 _EVERY_S = 10.0

@@ -12,7 +12,7 @@ import traceback
 from headrace.connections.redis_clients import Client, StoreError
 from headrace.serving.state.state import Live
 from headrace.serving.telemetry.feeder_metrics import FeederMetrics
-from headrace.store.usage import measure_usage
+from headrace.store.redis.usage import measure_usage
 
 _SHORTEST_PAUSE_S = 60.0
 _PAUSE = 20.0

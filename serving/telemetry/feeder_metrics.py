@@ -17,7 +17,7 @@ from headrace.serving.kafka.spool_folder import SpoolFolder
 from headrace.serving.state.state import Progress
 from headrace.serving.telemetry.index_metrics import IndexMetrics
 from headrace.serving.telemetry.spool_metrics import SpoolMetrics
-from headrace.store.quarantine import Quarantine
+from headrace.store.kafka.quarantine import Quarantine
 
 AS_OF, AS_OF_HELP = "headrace_group_as_of_timestamp_seconds", "When the newest event of a group was received"
 

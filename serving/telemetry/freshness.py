@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from headrace.store.reader import AsyncFeatureStore, FeatureRequest, FeatureStore, FeatureValues
+from headrace.store.redis.reader import AsyncFeatureStore, FeatureRequest, FeatureStore, FeatureValues
 
 
 class EventTimes(Protocol):

@@ -10,10 +10,10 @@ import numpy as np
 from msgspec import Struct
 
 from headrace.models.array_types import Ids
-from headrace.models.config import TABLES
-from headrace.models.state import ModelState
-from headrace.schemas.delta import Delta
-from headrace.schemas.version_policy import VersionId
+from headrace.models.ranker.config import TABLES
+from headrace.models.ranker.state import ModelState
+from headrace.schemas.versions.delta import Delta
+from headrace.schemas.versions.version_policy import VersionId
 from headrace.serving.versions import golden_requests
 from headrace.serving.versions.golden_requests import output_names
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from headrace.models.config import RankerConfig
-from headrace.models.state import ModelState
-from headrace.schemas.version_policy import VersionPolicy
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.state import ModelState
+from headrace.schemas.versions.version_policy import VersionPolicy
 from headrace.serving.kafka.producer import Record
 from headrace.serving.state.state import Live, Progress
 from headrace.serving.versions.delta_reader import DeltaReader

@@ -8,18 +8,18 @@ import threading
 import time
 
 from headrace.lang.plan.plan import Plan
-from headrace.models.state import ModelState
-from headrace.schemas.aliases import ALIAS, PIN, followed_models
+from headrace.models.ranker.state import ModelState
 from headrace.schemas.control import Control, control_of
 from headrace.schemas.times import now_ms
 from headrace.schemas.topics import CONTROL_TOPIC
-from headrace.schemas.version_policy import MODEL, VersionPolicy
+from headrace.schemas.versions.aliases import ALIAS, PIN, followed_models
+from headrace.schemas.versions.version_policy import MODEL, VersionPolicy
 from headrace.serving.kafka.producer import Record
 from headrace.serving.state.state import Live
 from headrace.serving.versions.pins import Pins
-from headrace.store.decision_reader import DecisionReader
+from headrace.store.kafka.decision_reader import DecisionReader
+from headrace.store.kafka.quarantine import KafkaSend, Quarantine
 from headrace.store.location import LocationProblem
-from headrace.store.quarantine import KafkaSend, Quarantine
 from headrace.store.versions import Versions
 
 _POLL_S = 0.1

@@ -10,19 +10,19 @@ from typing import Protocol
 
 from confluent_kafka import Message
 
-from headrace.models.state import ModelState
-from headrace.schemas.aliases import LIVE
+from headrace.models.ranker.state import ModelState
 from headrace.schemas.dead_letter import reason_of
-from headrace.schemas.heartbeat import key_of
 from headrace.schemas.times import now_ms
 from headrace.schemas.topics import MODEL_DELTAS
-from headrace.schemas.version_policy import VersionId, VersionPolicy
+from headrace.schemas.versions.aliases import LIVE
+from headrace.schemas.versions.heartbeat import key_of
+from headrace.schemas.versions.version_policy import VersionId, VersionPolicy
 from headrace.serving.kafka.producer import Record
 from headrace.serving.state.state import Progress
 from headrace.serving.versions.followed_model import FollowedModel
 from headrace.serving.versions.version_chain import VersionChain
-from headrace.store.log import LogReader
-from headrace.store.quarantine import Quarantine
+from headrace.store.kafka.log import LogReader
+from headrace.store.kafka.quarantine import Quarantine
 
 _POLL_S = 0.1
 

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from headrace.models.config import RankerConfig
+from headrace.models.ranker.config import RankerConfig
 from headrace.store.location import Location
 
 

@@ -4,12 +4,12 @@ import msgspec
 import numpy as np
 
 from headrace.models.array_types import Doubles, Ids
-from headrace.models.config import RankerConfig
-from headrace.models.content import Content
-from headrace.models.items import Items
-from headrace.models.ranker_numpy import Scores
-from headrace.models.state import ModelState
-from headrace.schemas.heads import Heads
+from headrace.models.content.vectors import Content
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.forward_numpy import Scores
+from headrace.models.ranker.items import Items
+from headrace.models.ranker.state import ModelState
+from headrace.schemas.model.heads import Heads
 from headrace.serving.stages.blend import Blend, blend
 
 REQUESTS = 200

@@ -4,10 +4,10 @@ from collections import deque
 
 from msgspec import Struct
 
-from headrace.models.config import RankerConfig
-from headrace.models.state import ModelState
-from headrace.schemas.delta import Delta
-from headrace.schemas.version_policy import VersionId, VersionPolicy
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.state import ModelState
+from headrace.schemas.versions.delta import Delta
+from headrace.schemas.versions.version_policy import VersionId, VersionPolicy
 from headrace.serving.versions.snapshot import Snapshot
 
 _KEPT = 6  # models of a million rows take 76 MB each

@@ -11,15 +11,15 @@ from datetime import UTC, datetime
 
 from confluent_kafka import Message
 
-from headrace.models.state import ModelState
-from headrace.schemas.delta import DeltaError, Manifest, manifest_of
-from headrace.schemas.delta_assembler import DeltaAssembler
+from headrace.models.ranker.state import ModelState
 from headrace.schemas.topics import MODEL_DELTAS
-from headrace.schemas.version_policy import VersionId, VersionPolicy, parse_version, version_text
+from headrace.schemas.versions.delta import DeltaError, Manifest, manifest_of
+from headrace.schemas.versions.delta_assembler import DeltaAssembler
+from headrace.schemas.versions.version_policy import VersionId, VersionPolicy, parse_version, version_text
 from headrace.serving.versions import history, snapshot
 from headrace.serving.versions.followed_model import FollowedModel
 from headrace.serving.versions.history import Applied
-from headrace.store.log import BEGINNING, LogReader, raise_any
+from headrace.store.kafka.log import BEGINNING, LogReader, raise_any
 
 _BACK, _GROWTH = 128, 4  # offsets to go back at first, and how many times as far each time after that
 _BATCH = 100  # records a read: a chunk may have 900 kB

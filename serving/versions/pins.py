@@ -7,10 +7,10 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
-from headrace.models.arrays import Arrays
-from headrace.models.config import RankerConfig
-from headrace.models.rowset import RowSet
-from headrace.models.state import ModelState
+from headrace.models.ranker.arrays import Arrays
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.state import ModelState
+from headrace.models.tables.rowset import RowSet
 from headrace.serving.state.state import ServedModel
 from headrace.store.location import Location, LocationProblem
 

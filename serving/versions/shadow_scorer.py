@@ -11,17 +11,17 @@ from collections.abc import Callable
 import numpy as np
 from confluent_kafka import KafkaException
 
-from headrace.models.content import ContentLayout
-from headrace.models.items import Items
-from headrace.schemas.aliases import CHALLENGER, LIVE
+from headrace.models.content.vectors import ContentLayout
+from headrace.models.ranker.items import Items
 from headrace.schemas.exposures import EXPOSURE
 from headrace.schemas.ids import hash64
 from headrace.schemas.shadows import Shadow
 from headrace.schemas.topics import EXPOSURES, SHADOWS
+from headrace.schemas.versions.aliases import CHALLENGER, LIVE
 from headrace.serving.kafka.producer import Record
 from headrace.serving.state.query import ids_of
 from headrace.serving.state.state import Live, ServedModel
-from headrace.store.log import LogReader, bounds
+from headrace.store.kafka.log import LogReader, bounds
 
 _POLL_S = 0.2
 _MOST_BEHIND = 500  # slates; beyond them the oldest are left out, so that the others are scored soon after they came

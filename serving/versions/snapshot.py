@@ -4,11 +4,11 @@ from msgspec import Struct
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
-from headrace.models.arrays import unflatten
-from headrace.models.config import RankerConfig
-from headrace.models.state import ModelState
-from headrace.schemas.snapshot import SnapshotMeta
-from headrace.schemas.version_policy import VersionId, VersionPolicy
+from headrace.models.ranker.arrays import unflatten
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.state import ModelState
+from headrace.schemas.versions.snapshot import SnapshotMeta
+from headrace.schemas.versions.version_policy import VersionId, VersionPolicy
 from headrace.store.location import Location
 from headrace.store.snapshot_files import SnapshotError, complete, folder_of, read_packed
 

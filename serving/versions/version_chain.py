@@ -13,11 +13,11 @@ from collections.abc import Callable
 import msgspec
 
 from headrace.schemas.control import SERVING
-from headrace.schemas.delta import DeltaError
-from headrace.schemas.delta_assembler import DeltaAssembler
 from headrace.schemas.http import AppliedVersion, RefusedVersion
 from headrace.schemas.times import now_ms
-from headrace.schemas.version_policy import VersionId, VersionPolicy, rollback_decision, version_text
+from headrace.schemas.versions.delta import DeltaError
+from headrace.schemas.versions.delta_assembler import DeltaAssembler
+from headrace.schemas.versions.version_policy import VersionId, VersionPolicy, rollback_decision, version_text
 from headrace.serving.kafka.producer import Record
 from headrace.serving.state.state import Progress
 from headrace.serving.versions import history, snapshot

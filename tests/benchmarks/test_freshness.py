@@ -27,8 +27,8 @@ from benchmarks.studies import charts
 from benchmarks.studies.freshness_study import RESULT, Result
 from benchmarks.studies.version_ages import figures, make_versions, predict_slots
 from headrace.learner.settings import LoopSettings
-from headrace.models.state import ModelState
-from headrace.schemas.heads import SHIPPED_HEADS
+from headrace.models.ranker.state import ModelState
+from headrace.schemas.model.heads import SHIPPED_HEADS
 from headrace.simulator.sample_stream import START_MS, WAIT_MS, stream
 from headrace.simulator.warmup import WarmUpSettings
 from headrace.simulator.world import WorldSettings

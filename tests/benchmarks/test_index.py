@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.inputs.moving_items import LearnedLog, MovingItems
 from benchmarks.studies import index_churn, index_kinds
-from headrace.models.config import RankerConfig
 from headrace.models.index import layered
+from headrace.models.ranker.config import RankerConfig
 from headrace.replay.recordings import Recording, Visit
 from headrace.schemas.catalogue import Item
 

@@ -12,7 +12,7 @@ from benchmarks.rivals import Scorer, product, ranker
 from headrace.evaluation.log import Log, parse_columns, read
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
-from headrace.models.inputs import DENSE
+from headrace.models.ranker.inputs import DENSE
 
 COLUMNS = "user=user,item=item,time=at,label=click"
 ROWS = 160

@@ -6,8 +6,8 @@ import pytest
 
 from benchmarks import smaller
 from benchmarks.studies import quantized, vector_codecs
-from headrace.models.config import RankerConfig
-from headrace.models.training import Trainer
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.training import Trainer
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import table
-from headrace.models.idmap import ABSENT
+from headrace.models.tables.idmap import ABSENT
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
@@ -73,7 +72,7 @@ def test_the_server_loads_its_workers_from_the_package(wheel: set[str]) -> None:
 
 
 def test_the_wheel_holds_what_the_processes_read_beside_their_code(wheel: set[str]) -> None:
-    scripts = {f"headrace/store/{path.name}" for path in Path(REPOSITORY / "store").glob("*.lua")}
+    scripts = {f"headrace/{path.relative_to(REPOSITORY)}" for path in (REPOSITORY / "store").rglob("*.lua")}
     assert scripts
     assert scripts <= wheel
     starter = {"headrace/starter/headrace.toml", "headrace/starter/features/sources/clickstream.sql"}

@@ -10,7 +10,7 @@ from headrace.lang.executors.fold import SequenceRow, TileFold, TileRow
 from headrace.lang.plan.plan import Group, Key
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
-from headrace.store.decode import Refused, SequenceDecoder, TileDecoder
+from headrace.store.redis.decode import Refused, SequenceDecoder, TileDecoder
 from headrace.udfs.decode import EventDecoder
 from headrace.udfs.enrich import EventEnricher
 from headrace.udfs.judge import Judge

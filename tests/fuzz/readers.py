@@ -10,14 +10,14 @@ import msgspec
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 from msgspec import structs
 
-from headrace.learner.cuts import Publication
 from headrace.learner.loop import Learner
-from headrace.schemas.aliases import ALIAS, FOLLOW, PIN
+from headrace.learner.versions.cuts import Publication
 from headrace.schemas.breaker import Breaker
 from headrace.schemas.catalogue import ITEM, Item
 from headrace.schemas.control import CONTROL, Control
-from headrace.schemas.delta import seal
 from headrace.schemas.topics import CONTROL_TOPIC, ITEMS, MODEL_DELTAS
+from headrace.schemas.versions.aliases import ALIAS, FOLLOW, PIN
+from headrace.schemas.versions.delta import seal
 from headrace.serving.items.catalogue_reader import CatalogueReader
 from headrace.serving.state import catalogue
 from headrace.serving.versions.control import ControlReader
@@ -25,9 +25,9 @@ from headrace.serving.versions.delta_reader import DeltaReader
 from headrace.serving.versions.followed_model import FollowedModel
 from headrace.serving.versions.pins import Pins
 from headrace.simulator.sample_stream import stream
-from headrace.store.decision_reader import fault_of
+from headrace.store.kafka.decision_reader import fault_of
+from headrace.store.kafka.quarantine import Quarantine
 from headrace.store.location import parse_location
-from headrace.store.quarantine import Quarantine
 from tests.fuzz.mutation import NOW_MS, Mutator
 from tests.fuzz.samples import CONFIG, SETTINGS
 from tests.support import serving_states as worlds

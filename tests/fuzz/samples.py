@@ -8,11 +8,11 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 from msgspec import structs
 
 from headrace.learner.loop import Learner
+from headrace.learner.samples.source import decode_message
 from headrace.learner.settings import LoopSettings
-from headrace.learner.source import decode_message
-from headrace.models.arrays import flatten
-from headrace.models.config import RankerConfig
-from headrace.schemas.heads import SHIPPED_HEADS
+from headrace.models.ranker.arrays import flatten
+from headrace.models.ranker.config import RankerConfig
+from headrace.schemas.model.heads import SHIPPED_HEADS
 from headrace.schemas.samples import SAMPLE
 from headrace.schemas.topics import SAMPLES
 from headrace.simulator.sample_stream import WAIT_MS, stream

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from headrace.run_command import run
-from headrace.schemas.model_file import ModelFileError
+from headrace.schemas.model.model_file import ModelFileError
 from headrace.stack.flink_rest import FlinkRest
 
 

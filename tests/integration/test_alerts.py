@@ -7,7 +7,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from headrace.models.config import RankerConfig
+from headrace.models.ranker.config import RankerConfig
 from headrace.schemas.topics import EVENTS_DEAD, MODEL_DELTAS
 from tests.support.line import Line
 from tests.support.odd_topics import odd_deltas

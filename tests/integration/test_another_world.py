@@ -18,7 +18,7 @@ from headrace.schemas.samples import Sample, decode_sample
 from headrace.schemas.times import now_ms
 from headrace.schemas.topics import EVENTS_DEAD, SAMPLES
 from headrace.stack import stack
-from headrace.store.log import read_values
+from headrace.store.kafka.log import read_values
 from headrace.wait import wait_until
 from tests.support import article_project
 from tests.support.article_project import OPENED, SOLVED, event

@@ -16,8 +16,8 @@ from headrace.replay.topic_replay import Coverage, ReplayRequest, replay_topic
 from headrace.schemas.times import now_ms
 from headrace.schemas.topics import EVENTS, EXPOSURES
 from headrace.stack import broker
+from headrace.store.kafka.log import read_to_end
 from headrace.store.location import Location, parse_location
-from headrace.store.log import read_to_end
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 Content = list[tuple[int | None, bytes | None, bytes | None, object]]

@@ -13,9 +13,9 @@ from msgspec import structs
 from benchmarks.harness.learners import Learners
 from headrace.connections.redis_clients import Client
 from headrace.layout import FEATURES
-from headrace.models.config import RankerConfig
+from headrace.models.ranker.config import RankerConfig
 from headrace.schemas.http import RecommendationAnswer
-from headrace.schemas.version_policy import version_text
+from headrace.schemas.versions.version_policy import version_text
 from headrace.serving import services
 from headrace.serving.feeder import Feeder
 from headrace.serving.limits.deadline import Deadline

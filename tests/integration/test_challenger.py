@@ -9,11 +9,11 @@ import pytest
 from headrace.client import ItemRecord, RecommendationRequest
 from headrace.log import model_versions
 from headrace.registry import aliases, promotion
-from headrace.schemas.aliases import CHALLENGER
 from headrace.schemas.shadows import Shadow, shadow_of
 from headrace.schemas.topics import SHADOWS
+from headrace.schemas.versions.aliases import CHALLENGER
 from headrace.simulator.sample_stream import stream
-from headrace.store.log import read_values
+from headrace.store.kafka.log import read_values
 from tests.support.line import Line
 
 pytestmark = [pytest.mark.stack, pytest.mark.long]

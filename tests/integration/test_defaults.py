@@ -10,13 +10,13 @@ from msgspec import structs
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES, Endpoints, Layout, Pace
 from headrace.log.decision import decide
-from headrace.models.config import RankerConfig
-from headrace.schemas.aliases import LIVE
+from headrace.models.ranker.config import RankerConfig
 from headrace.schemas.defaults import WAIT_MS
-from headrace.schemas.delta import Manifest, manifest_of
-from headrace.schemas.heartbeat import Heartbeat, heartbeat_of
 from headrace.schemas.topics import MODEL_DELTAS
-from headrace.schemas.version_policy import parse_version, rollback_decision
+from headrace.schemas.versions.aliases import LIVE
+from headrace.schemas.versions.delta import Manifest, manifest_of
+from headrace.schemas.versions.heartbeat import Heartbeat, heartbeat_of
+from headrace.schemas.versions.version_policy import parse_version, rollback_decision
 from headrace.serving.offline.log_writer import LogWriter
 from headrace.serving.state.state import Live
 from headrace.serving.versions.control import ControlReader
@@ -26,8 +26,8 @@ from headrace.serving.versions.pins import Pins
 from headrace.simulator.warmup import WarmUp, WarmUpSettings
 from headrace.simulator.world import World, WorldSettings
 from headrace.stack import stack
+from headrace.store.kafka.log import read_values
 from headrace.store.location import parse_location
-from headrace.store.log import read_values
 from headrace.wait import wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]

@@ -8,7 +8,7 @@ from headrace.client import ItemRecord, RecommendationAnswer, RecommendationRequ
 from headrace.errors import UsageProblem
 from headrace.log import explain
 from headrace.registry import aliases
-from headrace.schemas.version_policy import parse_version
+from headrace.schemas.versions.version_policy import parse_version
 from headrace.simulator.sample_stream import stream
 from tests.support.line import Line
 

@@ -21,20 +21,20 @@ from headrace.connections.kafka_clients import admin, producer
 from headrace.errors import UsageProblem
 from headrace.layout import STATE_VARIABLE, Endpoints, Layout
 from headrace.learner.app import make_deterministic
-from headrace.learner.cuts import Checkpoint, Publication
 from headrace.learner.loop import Learner
 from headrace.learner.settings import LoopSettings
-from headrace.learner.snapshot import Snapshots
+from headrace.learner.versions.cuts import Checkpoint, Publication
+from headrace.learner.versions.snapshot import Snapshots
 from headrace.log import explain
 from headrace.log.slates import SlateLog
-from headrace.models.config import RankerConfig
-from headrace.models.state import ModelState
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.state import ModelState
 from headrace.schemas.defaults import LIVE_MODEL
-from headrace.schemas.delta import seal
 from headrace.schemas.exposures import EXPOSURE, Exposure
 from headrace.schemas.times import now_ms
 from headrace.schemas.topics import CONTROL_TOPIC, EXPOSURES, MODEL_DELTAS, Topic
-from headrace.schemas.version_policy import parse_version, rollback_decision
+from headrace.schemas.versions.delta import seal
+from headrace.schemas.versions.version_policy import parse_version, rollback_decision
 from headrace.serving.stages import record
 from headrace.serving.stages.pipeline import rank
 from headrace.serving.state.query import Faults
@@ -43,7 +43,7 @@ from headrace.serving.versions.followed_model import FollowedModel
 from headrace.serving.versions.model_at import VersionGone, model_at
 from headrace.simulator.sample_stream import stream
 from headrace.stack import broker
-from headrace.store.log import LogReader, offsets_at
+from headrace.store.kafka.log import LogReader, offsets_at
 from headrace.store.snapshot_files import snapshots_of
 from headrace.timestamps import parse_time
 from tests.support import serving_states as worlds

@@ -13,7 +13,7 @@ from headrace.lang.planner.load import parse_plan, read_texts
 from headrace.layout import FEATURES
 from headrace.log.feature_versions import Registry, remove_data
 from headrace.stack.flink_rest import FlinkRest
-from headrace.store.log import read_values
+from headrace.store.kafka.log import read_values
 from tests.support.comparison import by_the_oracle, mismatches
 from tests.support.line import Line
 from tests.support.random_events import random_events

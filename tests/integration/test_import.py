@@ -15,10 +15,10 @@ from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
 from headrace.schemas.topics import EVENTS, prefixed
 from headrace.stack import broker
-from headrace.store.consumer_pace import ConsumerPace, Stalled
-from headrace.store.lag import ConsumerGroup
-from headrace.store.log import read_values
-from headrace.store.resumable_writer import OutgoingRecord, ResumableWriter, Superseded
+from headrace.store.kafka.consumer_pace import ConsumerPace, Stalled
+from headrace.store.kafka.lag import ConsumerGroup
+from headrace.store.kafka.log import read_values
+from headrace.store.kafka.resumable_writer import OutgoingRecord, ResumableWriter, Superseded
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 ROWS, AT = 9_000, 1_790_000_000_000
@@ -105,7 +105,7 @@ def test_a_second_import_of_the_same_file_stops_the_first(bootstrap: str) -> Non
 def test_an_import_waits_for_its_readers_and_says_so_if_they_stand_still(
     bootstrap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headrace.store.consumer_pace._STALLED_S", 2.0)
+    monkeypatch.setattr("headrace.store.kafka.consumer_pace._STALLED_S", 2.0)
     client = producer(bootstrap)
     client.produce(EVENTS.name, b"{}", b"u")
     client.flush()

@@ -8,7 +8,7 @@ import pytest
 from pyarrow import parquet
 
 from headrace.layout import FEATURES, REPOSITORY
-from headrace.store.log import read_values
+from headrace.store.kafka.log import read_values
 from tests.support.line import Line
 from tests.support.pages import blocks, run
 

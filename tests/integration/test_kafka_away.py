@@ -19,7 +19,7 @@ from headrace.schemas.exposures import EXPOSURE
 from headrace.schemas.samples import FIRST, SAMPLE
 from headrace.schemas.topics import EVENTS
 from headrace.serving.stages.record import TRAINABLE
-from headrace.store.log import read_values
+from headrace.store.kafka.log import read_values
 from tests.support.line import Line, running
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_500)]

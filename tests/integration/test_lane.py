@@ -10,15 +10,15 @@ import pytest
 from msgspec import structs
 
 from benchmarks.harness.learners import Learners
-from headrace.models.config import RankerConfig
-from headrace.models.state import ModelState
-from headrace.schemas.delta import Manifest
-from headrace.schemas.delta_assembler import DeltaAssembler
-from headrace.schemas.heartbeat import heartbeat_of
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.state import ModelState
 from headrace.schemas.ids import hash64
 from headrace.schemas.samples import Sample
 from headrace.schemas.topics import MODEL_DELTAS, SAMPLES, SAMPLES_URGENT
-from headrace.schemas.version_policy import VersionId
+from headrace.schemas.versions.delta import Manifest
+from headrace.schemas.versions.delta_assembler import DeltaAssembler
+from headrace.schemas.versions.heartbeat import heartbeat_of
+from headrace.schemas.versions.version_policy import VersionId
 from headrace.simulator.sample_stream import START_MS, sample, stream
 from headrace.stack import broker
 from headrace.wait import wait_until

@@ -9,14 +9,22 @@ import pytest
 
 from benchmarks.harness.learners import Learners
 from benchmarks.kills import kill_offsets
-from headrace.models.config import RankerConfig
-from headrace.models.fingerprint import fingerprint
-from headrace.models.state import ModelState
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.fingerprint import fingerprint
+from headrace.models.ranker.state import ModelState
 from headrace.schemas.control import Control
-from headrace.schemas.delta import manifest_of
-from headrace.schemas.delta_assembler import DeltaAssembler
 from headrace.schemas.topics import MODEL_DELTAS
-from headrace.schemas.version_policy import HALT, MODEL, SKIP, UNFREEZE, VersionId, parse_version, rollback_decision
+from headrace.schemas.versions.delta import manifest_of
+from headrace.schemas.versions.delta_assembler import DeltaAssembler
+from headrace.schemas.versions.version_policy import (
+    HALT,
+    MODEL,
+    SKIP,
+    UNFREEZE,
+    VersionId,
+    parse_version,
+    rollback_decision,
+)
 from headrace.simulator.sample_stream import START_MS, stream
 from headrace.stack import broker
 from headrace.wait import wait_until

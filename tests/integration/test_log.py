@@ -10,7 +10,7 @@ from headrace.connections.kafka_clients import producer
 from headrace.layout import Endpoints
 from headrace.schemas.topics import EVENTS, SAMPLES
 from headrace.stack import broker
-from headrace.store.log import LogReader, bounds, offsets_at, raise_any, read_to_end, read_values
+from headrace.store.kafka.log import LogReader, bounds, offsets_at, raise_any, read_to_end, read_values
 from headrace.wait import wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]

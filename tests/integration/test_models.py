@@ -10,7 +10,7 @@ from headrace.errors import UsageProblem
 from headrace.log import model_versions
 from headrace.registry import aliases, rollback
 from headrace.schemas.http import AliasState
-from headrace.schemas.version_policy import parse_version, version_text
+from headrace.schemas.versions.version_policy import parse_version, version_text
 from headrace.simulator.sample_stream import stream
 from tests.support.line import Line
 

@@ -18,7 +18,7 @@ from headrace.schemas.dead_letter import DEAD
 from headrace.schemas.topics import EVENTS_DEAD, sequence_topic, tile_topic
 from headrace.stack import broker, redis_server
 from headrace.store.loader import Loader
-from headrace.store.reader import FeatureReader, FeatureRequest
+from headrace.store.redis.reader import FeatureReader, FeatureRequest
 from tests.support.law_groups import PLAN
 from tests.support.store_writes import Delivery
 

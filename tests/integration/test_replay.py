@@ -21,7 +21,7 @@ from headrace.layout import FEATURES, REPOSITORY, STATE_VARIABLE, Layout
 from headrace.replay import command
 from headrace.replay.recordings import Recording, read
 from headrace.replay.writer import build_events
-from headrace.schemas.heads import SHIPPED_HEADS
+from headrace.schemas.model.heads import SHIPPED_HEADS
 from headrace.schemas.samples import SAMPLE
 from headrace.stack import stack
 from tests.support.comparison import by_the_oracle, mismatches

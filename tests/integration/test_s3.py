@@ -13,22 +13,22 @@ import pytest
 from benchmarks.harness.learners import Learners
 from benchmarks.kills import kill_offsets
 from headrace.importing.files import find_files, open_table
-from headrace.learner.cuts import Checkpoint
-from headrace.learner.snapshot import Snapshots, load
-from headrace.models.config import RankerConfig
-from headrace.models.fingerprint import fingerprint
-from headrace.schemas.aliases import LIVE
-from headrace.schemas.snapshot import SnapshotMeta
+from headrace.learner.versions.cuts import Checkpoint
+from headrace.learner.versions.snapshot import Snapshots, load
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.fingerprint import fingerprint
 from headrace.schemas.topics import SAMPLES
-from headrace.schemas.version_policy import VersionId
+from headrace.schemas.versions.aliases import LIVE
+from headrace.schemas.versions.snapshot import SnapshotMeta
+from headrace.schemas.versions.version_policy import VersionId
 from headrace.serving.state.state import Progress
 from headrace.serving.versions.followed_model import FollowedModel
 from headrace.serving.versions.pins import Pins
 from headrace.serving.versions.version_chain import VersionChain
 from headrace.simulator.sample_stream import START_MS, stream
 from headrace.stack import broker
+from headrace.store.kafka.log import read_to_end
 from headrace.store.location import Location, LocationProblem, parse_location, read_problem, write_problem
-from headrace.store.log import read_to_end
 from headrace.store.snapshot_files import META, PINNED, complete, folder_of, pins_of, read_meta, snapshots_of
 from headrace.wait import wait_until
 from tests.support import s3_server

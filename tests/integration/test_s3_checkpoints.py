@@ -18,7 +18,7 @@ from headrace.schemas.topics import EVENTS, EVENTS_CLEAN
 from headrace.stack import broker, flink
 from headrace.stack.flink_rest import FlinkRest
 from headrace.stack.ports import choose_ports
-from headrace.store.log import read_values
+from headrace.store.kafka.log import read_values
 from headrace.wait import wait_until
 from tests.support import s3_server
 from tests.support.jars import jar

@@ -8,7 +8,7 @@ from headrace.lang.plan.clean_topic import contract
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
 from headrace.schemas.events import BOT
-from headrace.schemas.heads import SHIPPED_HEADS
+from headrace.schemas.model.heads import SHIPPED_HEADS
 from headrace.schemas.samples import SAMPLE
 from headrace.stack.flink_rest import FlinkRest
 from headrace.stack.jobs import SAMPLES_JOB

@@ -10,7 +10,7 @@ from headrace.connections.kafka_clients import producer
 from headrace.schemas.defaults import WAIT_MS
 from headrace.schemas.samples import Sample
 from headrace.schemas.times import now_ms
-from headrace.schemas.version_policy import VersionId, parse_version
+from headrace.schemas.versions.version_policy import VersionId, parse_version
 from headrace.simulator.sample_stream import stream
 from headrace.wait import wait_until
 from tests.support.staging import TOKEN, Staging, running

@@ -15,7 +15,7 @@ from headrace.serving.kafka.drainer import Drainer
 from headrace.serving.kafka.spool_folder import SpoolFolder
 from headrace.serving.kafka.spooling_producer import SpoolingProducer
 from headrace.stack import broker
-from headrace.store.log import read_values
+from headrace.store.kafka.log import read_values
 from headrace.wait import wait_until
 from tests.support import fault_proxy
 from tests.support.fault_proxy import FaultProxy, Mode

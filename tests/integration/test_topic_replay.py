@@ -18,7 +18,7 @@ from headrace.schemas.dead_letter import DeadLetter
 from headrace.schemas.times import now_ms
 from headrace.schemas.topics import EVENTS, EVENTS_CLEAN, EVENTS_DEAD
 from headrace.stack import broker
-from headrace.store.log import read_to_end, read_values
+from headrace.store.kafka.log import read_to_end, read_values
 from headrace.wait import wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]

@@ -19,21 +19,21 @@ from headrace.errors import Busy, EnvironmentProblem, UsageProblem
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES, STATE_VARIABLE, Layout, Pace
 from headrace.learner.app import make_deterministic
-from headrace.learner.cuts import Publication
 from headrace.learner.loop import Learner
 from headrace.learner.settings import LoopSettings
-from headrace.learner.snapshot import load
-from headrace.models.config import RankerConfig
-from headrace.models.fingerprint import fingerprint
+from headrace.learner.versions.cuts import Publication
+from headrace.learner.versions.snapshot import load
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.fingerprint import fingerprint
 from headrace.registry import promotion
-from headrace.schemas import aliases
-from headrace.schemas.aliases import SEASON
 from headrace.schemas.control import Control, control_of
 from headrace.schemas.defaults import LIVE_MODEL
 from headrace.schemas.samples import Sample
 from headrace.schemas.shadows import Shadow
 from headrace.schemas.topics import CONTROL_TOPIC, EVENTS, SAMPLES, SHADOWS
-from headrace.schemas.version_policy import PROMOTE, TRAINED, VersionId, rollback_decision, version_text
+from headrace.schemas.versions import aliases
+from headrace.schemas.versions.aliases import SEASON
+from headrace.schemas.versions.version_policy import PROMOTE, TRAINED, VersionId, rollback_decision, version_text
 from headrace.serving.kafka.ticker import ticks
 from headrace.simulator.sample_stream import START_MS, WAIT_MS, stream
 from headrace.stack import broker, calendar

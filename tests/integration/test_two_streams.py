@@ -18,7 +18,7 @@ from headrace.layout import REPOSITORY, Endpoints, Layout, Pace
 from headrace.schemas.times import now_ms
 from headrace.stack import flink, stack
 from headrace.stack.flink_rest import FlinkRest
-from headrace.store.reader import FeatureReader
+from headrace.store.redis.reader import FeatureReader
 from headrace.wait import wait_until
 from tests.support.comparison import by_the_oracle, mismatches
 

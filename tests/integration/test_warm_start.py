@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks.harness.learners import Learners
 from headrace.errors import EnvironmentProblem
-from headrace.models.config import RankerConfig, load_ranker_config
-from headrace.schemas.version_policy import VersionPolicy
+from headrace.models.ranker.config import RankerConfig, load_ranker_config
+from headrace.schemas.versions.version_policy import VersionPolicy
 from headrace.serving.versions import snapshot
 from headrace.simulator.sample_stream import START_MS, stream
 from headrace.stack import broker

@@ -13,7 +13,7 @@ from headrace.log.clean_log import CleanLog
 from headrace.log.feature_versions import feature_topics
 from headrace.schemas.topics import EVENTS, EVENTS_CLEAN
 from headrace.store.loader import Loader
-from headrace.store.reader import FeatureRequest
+from headrace.store.redis.reader import FeatureRequest
 from tests.support.line import Line
 from tests.support.paths import TESTS
 from tests.support.wikipedia_edits import ADDED, DELETED_PER_HOUR, HOUR_MS, MIDNIGHT_MS, TOP_PAGES, read_edits

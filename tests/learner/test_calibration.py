@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from headrace.learner.cuts import Publication
 from headrace.learner.loop import Learner
+from headrace.learner.samples.urgent_state import Row
 from headrace.learner.settings import LoopSettings
-from headrace.learner.urgent_state import Row
-from headrace.models.config import RankerConfig
-from headrace.models.inputs import DENSE
-from headrace.schemas.heads import SHIPPED_HEADS
+from headrace.learner.versions.cuts import Publication
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.inputs import DENSE
+from headrace.schemas.model.heads import SHIPPED_HEADS
 from headrace.schemas.samples import Sample
-from headrace.schemas.version_policy import VersionId
+from headrace.schemas.versions.version_policy import VersionId
 from headrace.simulator.sample_stream import START_MS, WAIT_MS, sample
 from tests.support.heads import only
 

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from headrace.learner.collate import Collator
-from headrace.learner.cuts import Checkpoint, Publication
 from headrace.learner.loop import Learner
+from headrace.learner.samples.collate import Collator
 from headrace.learner.settings import LoopSettings
-from headrace.models.arrays import flatten
-from headrace.models.config import RankerConfig
-from headrace.models.state import ModelState
-from headrace.schemas.delta import Delta, decode_chunks
-from headrace.schemas.heads import SHIPPED_HEADS, Heads
+from headrace.learner.versions.cuts import Checkpoint, Publication
+from headrace.models.ranker.arrays import flatten
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.state import ModelState
+from headrace.schemas.model.heads import SHIPPED_HEADS, Heads
 from headrace.schemas.samples import Sample
+from headrace.schemas.versions.delta import Delta, decode_chunks
 from headrace.serving.versions.bounds import Bounds
 from headrace.simulator.sample_stream import START_MS, WAIT_MS, sample, stream
 from tests.support.heads import DECLARED, only

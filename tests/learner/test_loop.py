@@ -5,18 +5,18 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from headrace.learner.collate import Collator
-from headrace.learner.cuts import Checkpoint, Publication
 from headrace.learner.loop import Learner
+from headrace.learner.samples.collate import Collator
 from headrace.learner.settings import LoopSettings
-from headrace.learner.snapshot import Snapshots, load
-from headrace.models.arrays import flatten
-from headrace.models.config import RankerConfig
-from headrace.models.items import Items
-from headrace.models.state import ModelState
-from headrace.schemas.delta import Delta, decode_chunks, seal
-from headrace.schemas.delta_assembler import DeltaAssembler
-from headrace.schemas.heartbeat import Heartbeat
+from headrace.learner.versions.cuts import Checkpoint, Publication
+from headrace.learner.versions.snapshot import Snapshots, load
+from headrace.models.ranker.arrays import flatten
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.items import Items
+from headrace.models.ranker.state import ModelState
+from headrace.schemas.versions.delta import Delta, decode_chunks, seal
+from headrace.schemas.versions.delta_assembler import DeltaAssembler
+from headrace.schemas.versions.heartbeat import Heartbeat
 from headrace.simulator.sample_stream import START_MS, WAIT_MS, stream
 from headrace.store.location import parse_location
 

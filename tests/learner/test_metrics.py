@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.learner.metrics import Predicted, Prequential, roc_auc
-from headrace.models.batch import Batch
+from headrace.models.ranker.batch import Batch
 from tests.support.heads import by_head
 
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from headrace.learner.cuts import Checkpoint, Publication
 from headrace.learner.loop import Learner
 from headrace.learner.settings import LoopSettings
-from headrace.models.config import RankerConfig
-from headrace.models.content import ContentLayout
-from headrace.models.fingerprint import fingerprint
-from headrace.models.modality import Fusion, Manner, Modality
+from headrace.learner.versions.cuts import Checkpoint, Publication
+from headrace.models.content.modality import Fusion, Manner, Modality
+from headrace.models.content.vectors import ContentLayout
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.fingerprint import fingerprint
 from headrace.schemas.catalogue import Item
 from headrace.simulator.sample_stream import WAIT_MS, stream
 

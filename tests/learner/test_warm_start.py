@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from headrace.learner.cuts import Checkpoint, Publication
 from headrace.learner.loop import Learner
 from headrace.learner.settings import LoopSettings
-from headrace.models.config import RankerConfig
-from headrace.models.state import ModelState
-from headrace.schemas.delta import Delta, decode_chunks
-from headrace.schemas.ranker_inputs import SHIPPED, Column
+from headrace.learner.versions.cuts import Checkpoint, Publication
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.state import ModelState
+from headrace.schemas.model.ranker_inputs import SHIPPED, Column
 from headrace.schemas.samples import Sample
+from headrace.schemas.versions.delta import Delta, decode_chunks
 from headrace.serving.versions.bounds import Bounds
 from headrace.simulator.sample_stream import WAIT_MS, stream
 

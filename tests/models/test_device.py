@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from headrace.models.arrays import flatten
 from headrace.models.device import HOST, DeviceError, parse_device
 from headrace.models.index.exact import NumpyIndex
 from headrace.models.index.torch_index import TorchIndex
-from headrace.models.ranker_torch import from_numpy
-from headrace.models.training import Trainer, gather, predict
+from headrace.models.ranker.arrays import flatten
+from headrace.models.ranker.forward_torch import from_numpy
+from headrace.models.ranker.training import Trainer, gather, predict
 from tests.support.batches import CONFIG, ITEMS, batch
 
 COPY = torch.device("cpu", 0)  # values are copied there, as to any device

@@ -11,7 +11,7 @@ import pytest
 
 from headrace.connections.redis_clients import AsyncClient, Client, connect_async
 from headrace.schemas.exposures import EXPOSURE
-from headrace.schemas.ranker_inputs import SHIPPED
+from headrace.schemas.model.ranker_inputs import SHIPPED
 from headrace.serving.limits.deadline import Deadline
 from headrace.serving.limits.shed import Shed
 from headrace.serving.stages import hydrate
@@ -20,8 +20,8 @@ from headrace.serving.stages.unprepared import Unprepared
 from headrace.serving.telemetry.metrics import Metrics
 from headrace.serving.telemetry.stopwatch import Stopwatch
 from headrace.store.circuit_breaker import CircuitBreaker
-from headrace.store.guarded_reader import AsyncGuardedReader
-from headrace.store.reader import AsyncFeatureReader
+from headrace.store.kafka.guarded_reader import AsyncGuardedReader
+from headrace.store.redis.reader import AsyncFeatureReader
 from tests.support import fault_proxy
 from tests.support import serving_states as worlds
 from tests.support.fault_proxy import FaultProxy, Mode

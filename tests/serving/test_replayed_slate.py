@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.models.config import RankerConfig
-from headrace.models.content import ContentLayout
-from headrace.models.modality import Fusion, Modality
+from headrace.models.content.modality import Fusion, Modality
+from headrace.models.content.vectors import ContentLayout
+from headrace.models.ranker.config import RankerConfig
 from headrace.schemas.exposures import EXPOSURE, Exposure
 from headrace.serving.offline.replayed_slate import NotReplayable, replay
 from headrace.serving.stages import record

@@ -6,7 +6,7 @@ from pathlib import Path
 from litestar.testing import TestClient
 from msgspec import structs
 
-from headrace.schemas.ranker_inputs import SHIPPED
+from headrace.schemas.model.ranker_inputs import SHIPPED
 from headrace.serving import app
 from headrace.serving.services import Services
 from headrace.serving.stages import hydrate

@@ -6,8 +6,8 @@ import pytest
 
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
-from headrace.models.content import ContentLayout
-from headrace.models.inputs import DENSE, FEATURE_SET
+from headrace.models.content.vectors import ContentLayout
+from headrace.models.ranker.inputs import DENSE, FEATURE_SET
 from headrace.schemas.catalogue import ITEM
 from headrace.schemas.exposures import EXPOSURE
 from headrace.simulator.item_vectors import IMAGE, TEXT, SimulatedModality

@@ -13,9 +13,9 @@ from headrace.lang.expressions.per_event import Event
 from headrace.lang.testfiles.runner import values_agree
 from headrace.schemas.redis_keys import owner_of
 from headrace.store.memory_store import MemoryStore
-from headrace.store.reader import FeatureReader, FeatureRequest
-from headrace.store.redis_budget import free_bytes
-from headrace.store.usage import measure_usage
+from headrace.store.redis.budget import free_bytes
+from headrace.store.redis.reader import FeatureReader, FeatureRequest
+from headrace.store.redis.usage import measure_usage
 from tests.support import cluster
 from tests.support.comparison import features
 from tests.support.law_groups import PLAN

@@ -7,10 +7,10 @@ from headrace.connections.redis_clients import Client
 from headrace.lang.executors.fold import SequenceRow, TileRow
 from headrace.lang.plan.plan import Group
 from headrace.schemas.redis_keys import sequence_key, tiles_key
-from headrace.store.reader import FeatureReader, FeatureRequest
-from headrace.store.record import RecordLayout
-from headrace.store.rows import by_member
-from headrace.store.writer import retention_of
+from headrace.store.redis.reader import FeatureReader, FeatureRequest
+from headrace.store.redis.record import RecordLayout
+from headrace.store.redis.rows import by_member
+from headrace.store.redis.writer import retention_of
 from tests.support.law_groups import PLAN
 from tests.support.store_writes import Delivery
 

@@ -20,11 +20,11 @@ from headrace.schemas.dead_letter import DEAD
 from headrace.schemas.redis_keys import tiles_key
 from headrace.schemas.times import AHEAD_MS
 from headrace.stack import redis_server
-from headrace.store.clock import AGREEING, LEAP_MS, LogClock
-from headrace.store.decode import MOST_BYTES
+from headrace.store.kafka.quarantine import Quarantine
 from headrace.store.loader import Loader
-from headrace.store.quarantine import Quarantine
-from headrace.store.reader import FeatureReader, FeatureRequest
+from headrace.store.redis.clock import AGREEING, LEAP_MS, LogClock
+from headrace.store.redis.decode import MOST_BYTES
+from headrace.store.redis.reader import FeatureReader, FeatureRequest
 from tests.support.law_groups import PLAN
 from tests.support.store_writes import Delivery
 

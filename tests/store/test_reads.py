@@ -11,7 +11,7 @@ from headrace.lang.expressions.per_event import Event
 from headrace.lang.plan.plan import Group
 from headrace.lang.testfiles.runner import values_agree
 from headrace.store.memory_store import MemoryStore
-from headrace.store.reader import FeatureReader, FeatureRequest
+from headrace.store.redis.reader import FeatureReader, FeatureRequest
 from tests.support.comparison import features
 from tests.support.law_groups import NAMES, PLAN, logs
 from tests.support.store_writes import Delivery, Row, rows_of

@@ -3,14 +3,14 @@
 import numpy as np
 from msgspec import structs
 
-from headrace.models.batch import Batch
-from headrace.models.config import RankerConfig
-from headrace.models.content import Content
-from headrace.models.inputs import DENSE
-from headrace.models.items import Items
-from headrace.models.modality import Fusion, Modality
-from headrace.models.training import Trainer
-from headrace.schemas.heads import SCORE, SHIPPED_HEADS
+from headrace.models.content.modality import Fusion, Modality
+from headrace.models.content.vectors import Content
+from headrace.models.ranker.batch import Batch
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.inputs import DENSE
+from headrace.models.ranker.items import Items
+from headrace.models.ranker.training import Trainer
+from headrace.schemas.model.heads import SCORE, SHIPPED_HEADS
 from tests.support.heads import DECLARED
 
 ITEMS = np.arange(1, 41, dtype=np.int64) * 7919

@@ -9,7 +9,7 @@ from headrace.lang.executors.oracle import FeatureValue, Oracle
 from headrace.lang.expressions.per_event import Event
 from headrace.lang.plan.plan import EVERYTHING, Group, Key
 from headrace.lang.testfiles.runner import values_agree
-from headrace.store.reader import FeatureReader, FeatureRequest, FeatureValues
+from headrace.store.redis.reader import FeatureReader, FeatureRequest, FeatureValues
 
 FLOAT_RATIO = 1e-9
 

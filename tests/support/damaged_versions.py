@@ -7,8 +7,8 @@ import msgspec
 import numpy as np
 from msgspec import structs
 
-from headrace.learner.cuts import Publication
-from headrace.schemas.delta import Update, decode_chunks, encode_chunks, manifest_hash
+from headrace.learner.versions.cuts import Publication
+from headrace.schemas.versions.delta import Update, decode_chunks, encode_chunks, manifest_hash
 
 
 def changed(cut: Publication, change: Callable[[Update], Update]) -> Publication:

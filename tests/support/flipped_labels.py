@@ -2,7 +2,7 @@
 
 from msgspec import structs
 
-from headrace.schemas.heads import SHIPPED_HEADS
+from headrace.schemas.model.heads import SHIPPED_HEADS
 from headrace.schemas.samples import Sample
 
 

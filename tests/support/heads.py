@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from headrace.models.array_types import Floats
-from headrace.schemas.heads import SHIPPED_HEADS, Head, Heads
+from headrace.schemas.model.heads import SHIPPED_HEADS, Head, Heads
 
 CONVERTED = SHIPPED_HEADS.names.index("converted")
 ENGAGEMENT = SHIPPED_HEADS.names.index("engagement")

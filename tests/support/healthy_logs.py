@@ -8,7 +8,7 @@ from benchmarks.inputs.feedback_log import join_feedback
 from headrace.evaluation.log import parse_columns, read
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
-from headrace.schemas.heads import SHIPPED_HEADS
+from headrace.schemas.model.heads import SHIPPED_HEADS
 from headrace.schemas.samples import Sample
 from headrace.simulator.sample_stream import sample
 from headrace.simulator.warmup import WarmUp, WarmUpSettings

@@ -23,8 +23,8 @@ from headrace.serving.kafka.ticker import ticks
 from headrace.stack import flink, stack, supervisor
 from headrace.stack.flink_rest import FlinkRest
 from headrace.stack.supervisor import Supervisor
-from headrace.store.log import read_values
-from headrace.store.reader import FeatureReader
+from headrace.store.kafka.log import read_values
+from headrace.store.redis.reader import FeatureReader
 from headrace.wait import wait_until
 
 Place = tuple[int, int]  # partition, offset

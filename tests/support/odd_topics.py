@@ -9,13 +9,13 @@ from msgspec import Struct, structs
 from headrace.lang.executors.topic_contracts import sequence_contracts, tile_contracts
 from headrace.lang.plan.clean_topic import contract
 from headrace.lang.plan.plan import Group, Plan
-from headrace.models.config import RankerConfig
+from headrace.models.ranker.config import RankerConfig
 from headrace.schemas.catalogue import ITEM
 from headrace.schemas.control import Control
-from headrace.schemas.delta import Manifest, seal
 from headrace.schemas.exposures import EXPOSURE
-from headrace.schemas.heartbeat import key_of
 from headrace.schemas.samples import SAMPLE
+from headrace.schemas.versions.delta import Manifest, seal
+from headrace.schemas.versions.heartbeat import key_of
 from headrace.simulator.sample_stream import sample
 from tests.support.slates import exposures, headers_of
 

@@ -12,14 +12,14 @@ from headrace.errors import EnvironmentProblem
 from headrace.lang.events.computed import Computation
 from headrace.lang.expressions.per_event import Event
 from headrace.lang.plan.clean_topic import contract
-from headrace.models.config import RankerConfig
+from headrace.models.ranker.config import RankerConfig
 from headrace.schemas.dead_letter import DEAD
-from headrace.schemas.delta import Manifest, manifest_of
 from headrace.schemas.partition import tick_key
 from headrace.schemas.topics import EVENT_PARTITIONS, EVENTS_DEAD, MODEL_DELTAS
+from headrace.schemas.versions.delta import Manifest, manifest_of
 from headrace.stack.flink_rest import FlinkRest
 from headrace.stack.jobs import JOBS
-from headrace.store.log import read_to_end, read_values
+from headrace.store.kafka.log import read_to_end, read_values
 from tests.support.comparison import by_the_oracle, mismatches
 from tests.support.line import TEST_PACE, Line, Place
 from tests.support.odd_records import CLEAN, DUPLICATE, Odd, odd_events

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from headrace.serving.kafka.producer import Record
-from headrace.store.reader import FeatureRequest, FeatureStore, FeatureValues
+from headrace.store.redis.reader import FeatureRequest, FeatureStore, FeatureValues
 
 
 class Sent(list[Record]):

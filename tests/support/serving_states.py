@@ -4,11 +4,11 @@ import msgspec
 import numpy as np
 
 from headrace.lang.planner.load import load_plan
-from headrace.models.config import STATISTICS, RankerConfig
-from headrace.models.content import ContentLayout
-from headrace.models.state import ModelState
+from headrace.models.content.vectors import ContentLayout
+from headrace.models.ranker.config import STATISTICS, RankerConfig
+from headrace.models.ranker.state import ModelState
 from headrace.schemas.catalogue import Item
-from headrace.schemas.ranker_inputs import SHIPPED
+from headrace.schemas.model.ranker_inputs import SHIPPED
 from headrace.serving.stages.sources import clicked_after, together
 from headrace.serving.state import catalogue, item_features
 from headrace.serving.state.catalogue import Catalogue

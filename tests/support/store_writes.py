@@ -7,8 +7,8 @@ from headrace.lang.executors.fold import SequenceRow, TileFold, TileRow
 from headrace.lang.executors.topic_records import TopicRecords
 from headrace.lang.expressions.per_event import Event
 from headrace.lang.plan.plan import Group
-from headrace.store.decode import SequenceDecoder, TileDecoder
-from headrace.store.writer import Writer, retention_of
+from headrace.store.redis.decode import SequenceDecoder, TileDecoder
+from headrace.store.redis.writer import Writer, retention_of
 
 Row = TileRow | SequenceRow
 _LATER = 4_000_000_000_000  # append time of all rows, after every event

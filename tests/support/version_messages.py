@@ -4,12 +4,12 @@ import functools
 
 from msgspec import Struct, structs
 
-from headrace.learner.cuts import Checkpoint, Publication
 from headrace.learner.loop import Learner
 from headrace.learner.settings import LoopSettings
-from headrace.models.config import RankerConfig
-from headrace.models.fingerprint import fingerprint
-from headrace.schemas.delta import seal
+from headrace.learner.versions.cuts import Checkpoint, Publication
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.fingerprint import fingerprint
+from headrace.schemas.versions.delta import seal
 from headrace.simulator.sample_stream import WAIT_MS, stream
 
 KEY = b"key"

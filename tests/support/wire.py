@@ -9,9 +9,9 @@ from headrace.lang.executors.merge import Merged, Merger, without_last
 from headrace.lang.executors.topic_contracts import sequence_contracts, tile_contracts
 from headrace.lang.plan.plan import EVERYTHING, HEADER_CELLS, Group, Key
 from headrace.schemas.redis_keys import MEMBER_SEPARATOR, sequence_key, tiles_key
-from headrace.store.decode import SequenceDecoder, SequenceWrite, TileDecoder, TileWrite
-from headrace.store.record import TILE_ID, RecordLayout, Row
-from headrace.store.rows import Rows, block_of
+from headrace.store.redis.decode import SequenceDecoder, SequenceWrite, TileDecoder, TileWrite
+from headrace.store.redis.record import TILE_ID, RecordLayout, Row
+from headrace.store.redis.rows import Rows, block_of
 
 
 class _Place(Struct, frozen=True):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from headrace.schemas.heads import SHIPPED_HEADS, Heads
+from headrace.schemas.model.heads import SHIPPED_HEADS, Heads
 from headrace.schemas.samples import SAMPLE, Sample
 from headrace.udfs.labels import Label, close_slate, drop_negatives, encode_samples, is_urgent, label_feedback
 from headrace.udfs.slates import Feedback, OpenSlate, open_slate

@@ -12,8 +12,8 @@ from headrace.schemas.breaker import BrokenProgram
 from headrace.schemas.dead_letter import DEAD
 from headrace.schemas.events import BOT
 from headrace.schemas.exposures import EXPOSURE
-from headrace.schemas.heads import SHIPPED_HEADS, Heads
 from headrace.schemas.limits import RECORD_BYTES
+from headrace.schemas.model.heads import SHIPPED_HEADS, Heads
 from headrace.schemas.samples import SAMPLE
 from headrace.udfs.join import INPUT, JoinSlots
 from headrace.udfs.served import MOST_SLOTS

@@ -7,8 +7,8 @@ import pytest
 from headrace.jobs.settings import JobSettings
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
-from headrace.schemas.heads import SHIPPED_HEADS, Heads
-from headrace.schemas.model_file import MODEL_FILE
+from headrace.schemas.model.heads import SHIPPED_HEADS, Heads
+from headrace.schemas.model.model_file import MODEL_FILE
 from tests.support.heads import DECLARED
 from tests.udfs.test_join import NOW_MS, SLATE, SLOT, SOUND, WAIT_MS, Flink, labels_of
 

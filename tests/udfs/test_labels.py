@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from headrace.schemas.exposures import EXPOSURE
-from headrace.schemas.heads import SHIPPED_HEADS
+from headrace.schemas.model.heads import SHIPPED_HEADS
 from headrace.schemas.samples import SAMPLE
 from headrace.udfs.labels import Label, close_slate, drop_negatives, encode_samples, label_feedback
 from headrace.udfs.slates import Feedback, OpenSlate, open_slate

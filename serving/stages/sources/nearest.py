@@ -1,9 +1,9 @@
 """Source `nearest`: the items whose vectors are nearest to the user's, under the live model."""
 
 from headrace.models.array_types import Ids
-from headrace.schemas.aliases import LIVE
 from headrace.schemas.ids import hash64
-from headrace.schemas.ranker_inputs import SHIPPED
+from headrace.schemas.model.ranker_inputs import SHIPPED
+from headrace.schemas.versions.aliases import LIVE
 from headrace.serving.stages.sources.source import Source, Unavailable
 from headrace.serving.state.query import Query
 from headrace.serving.state.state import ServingState

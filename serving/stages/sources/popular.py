@@ -1,7 +1,7 @@
 """Source `popular`: the items with the most clicks in a week."""
 
 from headrace.models.array_types import Ids
-from headrace.schemas.ranker_inputs import SHIPPED
+from headrace.schemas.model.ranker_inputs import SHIPPED
 from headrace.serving.stages.sources.source import Source
 from headrace.serving.state.query import Query
 from headrace.serving.state.state import ServingState

@@ -3,7 +3,7 @@
 import numpy as np
 
 from headrace.models.array_types import Ids
-from headrace.schemas.ranker_inputs import SHIPPED
+from headrace.schemas.model.ranker_inputs import SHIPPED
 from headrace.serving.stages.sources.source import NeighbourRanking, Source
 from headrace.serving.state import item_features
 from headrace.serving.state.query import Query

@@ -6,7 +6,7 @@ The user's categories are those they like most; for a new user, those that are h
 import numpy as np
 
 from headrace.models.array_types import Ids
-from headrace.schemas.ranker_inputs import SHIPPED
+from headrace.schemas.model.ranker_inputs import SHIPPED
 from headrace.serving.stages.sources.source import Source
 from headrace.serving.state.query import Query
 from headrace.serving.state.state import ServingState

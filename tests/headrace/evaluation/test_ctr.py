@@ -8,7 +8,7 @@ from headrace.evaluation.log import parse_columns, read
 from headrace.evaluation.run import Settings, evaluate
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
-from headrace.models.inputs import DENSE
+from headrace.models.ranker.inputs import DENSE
 from headrace.replay.writer import ExposureBuilder, build_events
 
 ROWS = 3_000

@@ -11,9 +11,9 @@ from headrace.evaluation.run import Settings, evaluate
 from headrace.evaluation.to_sample import ShownItem, build_sample
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
-from headrace.models.config import load_ranker_config
-from headrace.schemas.heads import Head
-from headrace.schemas.model_file import MODEL_FILE
+from headrace.models.ranker.config import load_ranker_config
+from headrace.schemas.model.heads import Head
+from headrace.schemas.model.model_file import MODEL_FILE
 
 HEADS = """
 [heads.solved]

@@ -11,8 +11,8 @@ from headrace.evaluation.rank_baselines import UNRANKED, RankBaselines
 from headrace.evaluation.run import Settings, evaluate
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
-from headrace.models.config import RankerConfig
-from headrace.models.state import ModelState
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.state import ModelState
 from headrace.replay.recordings import Visit
 
 CONFIG = RankerConfig()

@@ -11,8 +11,8 @@ from headrace.features.budget import entity_problem, memory_problem
 from headrace.features.cost import Cost, Keys, LiveVersion, estimate_keys
 from headrace.lang.plan.plan import Group
 from headrace.stack import redis_server
-from headrace.store.redis_budget import free_bytes
-from headrace.store.usage import Usage, measure_usage
+from headrace.store.redis.budget import free_bytes
+from headrace.store.redis.usage import Usage, measure_usage
 from tests.support.law_groups import PLAN
 from tests.support.store_writes import Delivery, rows_of
 

@@ -7,7 +7,7 @@ from headrace.features.skew import compare
 from headrace.lang.events.computed import Computation
 from headrace.lang.expressions.per_event import Event
 from headrace.lang.planner.load import load_plan, parse_plan
-from headrace.models.inputs import DENSE, FEATURE_SET
+from headrace.models.ranker.inputs import DENSE, FEATURE_SET
 from headrace.schemas.catalogue import Item
 from headrace.schemas.exposures import Exposure, Slot
 from headrace.serving.offline.features import OfflineFeatures

@@ -7,13 +7,13 @@ import pytest
 
 from headrace.errors import UsageProblem
 from headrace.layout import STATE_VARIABLE
-from headrace.learner.cuts import Checkpoint
-from headrace.learner.snapshot import Snapshots
-from headrace.models.arrays import flatten
-from headrace.models.config import RankerConfig
-from headrace.models.training import Trainer
+from headrace.learner.versions.cuts import Checkpoint
+from headrace.learner.versions.snapshot import Snapshots
+from headrace.models.ranker.arrays import flatten
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.training import Trainer
 from headrace.registry.export import export
-from headrace.schemas.snapshot import SnapshotMeta
+from headrace.schemas.versions.snapshot import SnapshotMeta
 from headrace.store.location import parse_location
 
 CONFIG = RankerConfig(dim=4, history=5, attention=6, rank=5, hidden=(8, 6), vector=4)

@@ -11,10 +11,10 @@ from msgspec import structs
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Layout, Pace
 from headrace.log.trainings import finished_trainings
-from headrace.models.config import DEVICE_VARIABLE
+from headrace.models.ranker.config import DEVICE_VARIABLE
 from headrace.registry.promotion import refuse_unfinished
 from headrace.schemas.control import Control
-from headrace.schemas.version_policy import TRAINED
+from headrace.schemas.versions.version_policy import TRAINED
 from headrace.serving.settings import Config
 from headrace.serving.state.experiment import Arm, Experiment, Learning
 from headrace.stack.learners import read_experiment, reconcile_learners, wanted_learners

@@ -5,7 +5,7 @@ from msgspec import structs
 
 from headrace.errors import UsageProblem
 from headrace.schemas.control import SERVING, Control
-from headrace.schemas.version_policy import HALT, TRAINED, rollback_decision
+from headrace.schemas.versions.version_policy import HALT, TRAINED, rollback_decision
 from headrace.timestamps import parse_time
 from headrace.training.time_window import parse_window
 from headrace.training.triggers import count_rollbacks, count_shifted

@@ -22,7 +22,7 @@ from headrace.lang.testfiles.cases import cases_in
 from headrace.lang.testfiles.runner import run_cases
 from headrace.layout import FEATURES, REPOSITORY
 from headrace.schemas.control import CONTROL
-from headrace.store.usage import Usage
+from headrace.store.redis.usage import Usage
 from headrace.store.versions import Versions
 from tests.support.paths import TESTS
 

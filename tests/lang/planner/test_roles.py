@@ -16,7 +16,7 @@ from headrace.lang.plan.source import Source
 from headrace.lang.planner.diff import compare
 from headrace.lang.planner.load import parse_plan
 from headrace.schemas.events import TICK, Event
-from headrace.schemas.model_file import parse_model_file
+from headrace.schemas.model.model_file import parse_model_file
 from tests.support.article_project import FILES, MODEL
 from tests.support.serving_states import PLAN as SHIPPED
 

@@ -9,7 +9,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from headrace.models.fingerprint import fingerprint
+from headrace.models.ranker.fingerprint import fingerprint
 from headrace.schemas.http import ProblemType
 from headrace.schemas.limits import BODY_BYTES
 from headrace.serving import app, services

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from headrace.lang.planner.load import load_plan, parse_plan
-from headrace.models.content import ContentLayout
-from headrace.models.modality import Modality
+from headrace.models.content.modality import Modality
+from headrace.models.content.vectors import ContentLayout
 from headrace.schemas.catalogue import ITEM
 from headrace.schemas.client_records import ItemRecord
 from headrace.schemas.events import TICK
-from headrace.schemas.model_file import parse_model_file
+from headrace.schemas.model.model_file import parse_model_file
 from headrace.schemas.partition import partition_of
 from headrace.serving.http import intake
 from headrace.serving.items.catalogue_reader import CatalogueReader
@@ -25,7 +25,7 @@ from headrace.serving.kafka.producer import Record
 from headrace.serving.stages.neighbours import ItemNeighbours, combine
 from headrace.serving.state.query import ids_of
 from headrace.serving.state.state import Live
-from headrace.store.quarantine import Quarantine
+from headrace.store.kafka.quarantine import Quarantine
 from headrace.udfs.decode import EventDecoder
 from tests.support import serving_states as worlds
 from tests.support.article_project import FILES, MODEL, event

@@ -15,11 +15,11 @@ from litestar.testing import TestClient
 from msgspec import Struct
 
 from headrace.lang.planner.load import load_plan, parse_plan
-from headrace.learner.collate import Collator
-from headrace.models.config import RankerConfig, load_ranker_config
+from headrace.learner.samples.collate import Collator
+from headrace.models.ranker.config import RankerConfig, load_ranker_config
 from headrace.schemas.events import Event
-from headrace.schemas.model_file import parse_model_file
-from headrace.schemas.ranker_inputs import SHIPPED, Inputs
+from headrace.schemas.model.model_file import parse_model_file
+from headrace.schemas.model.ranker_inputs import SHIPPED, Inputs
 from headrace.schemas.times import now_ms
 from headrace.serving import app, services
 from headrace.serving.kafka.spooling_producer import SpoolingProducer

@@ -12,7 +12,7 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from headrace.models.config import RankerConfig
+from headrace.models.ranker.config import RankerConfig
 from headrace.schemas.keys import SCOPES, Key, digest
 from headrace.schemas.limits import BODY_BYTES
 from headrace.serving import app, services

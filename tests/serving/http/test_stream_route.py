@@ -6,7 +6,7 @@ import msgspec
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from headrace.models.config import RankerConfig
+from headrace.models.ranker.config import RankerConfig
 from headrace.schemas.http import RecommendationAnswer
 from headrace.serving import app, services
 from headrace.serving.services import Services

@@ -22,8 +22,8 @@ from headrace.serving.telemetry.feeder_metrics import FeederMetrics
 from headrace.serving.telemetry.monitor import Monitor
 from headrace.stack import redis_server
 from headrace.stack.ports import free_port
-from headrace.store.changes import ChangeListener
-from headrace.store.reader import FeatureReader, FeatureRequest, FeatureValues
+from headrace.store.redis.changes import ChangeListener
+from headrace.store.redis.reader import FeatureReader, FeatureRequest, FeatureValues
 from headrace.wait import wait_until
 from tests.support import serving_states as worlds
 from tests.support.memory_stores import click

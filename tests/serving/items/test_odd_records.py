@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from headrace.models.config import RankerConfig
-from headrace.schemas.aliases import ALIAS, LIVE, PIN
+from headrace.models.ranker.config import RankerConfig
 from headrace.schemas.breaker import Breaker, BrokenProgram
 from headrace.schemas.catalogue import ITEM, Item
 from headrace.schemas.control import Control
 from headrace.schemas.dead_letter import DEAD
 from headrace.schemas.topics import ITEMS, MODEL_DELTAS
+from headrace.schemas.versions.aliases import ALIAS, LIVE, PIN
 from headrace.serving.feeder import _thread
 from headrace.serving.items.catalogue_reader import CatalogueReader
 from headrace.serving.state import catalogue
@@ -25,8 +25,8 @@ from headrace.serving.versions.control import ControlReader
 from headrace.serving.versions.delta_reader import DeltaReader
 from headrace.serving.versions.followed_model import FollowedModel
 from headrace.serving.versions.pins import Pins
+from headrace.store.kafka.quarantine import Quarantine
 from headrace.store.location import parse_location
-from headrace.store.quarantine import Quarantine
 from tests.support import serving_states as worlds
 from tests.support import version_messages as chains
 from tests.support.version_messages import KEY, MemoryTopic
@@ -195,7 +195,7 @@ def test_what_is_set_aside_is_exported() -> None:
 
 
 def test_bytes_that_are_no_record_hold_no_tile() -> None:
-    from headrace.store.record import RecordLayout
+    from headrace.store.redis.record import RecordLayout
 
     group = worlds.PLAN.group("user_category")
     layout = RecordLayout(group)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.models.config import RankerConfig
+from headrace.models.ranker.config import RankerConfig
 from headrace.serving.items import catalogue_reader
 from headrace.serving.items.catalogue_reader import CatalogueReader
 from headrace.serving.limits.effort import Effort
@@ -17,7 +17,7 @@ from headrace.serving.stages.pipeline import rank
 from headrace.serving.state.query import Faults
 from headrace.serving.state.state import Live, ServingState
 from headrace.serving.telemetry.stopwatch import Stopwatch
-from headrace.store.quarantine import Quarantine
+from headrace.store.kafka.quarantine import Quarantine
 from tests.support import serving_states as worlds
 from tests.support.item_messages import item_message
 

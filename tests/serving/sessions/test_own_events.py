@@ -9,7 +9,7 @@ from headrace.serving.sessions.own_events import OwnEvents
 from headrace.serving.stages.hydrate import Hydrator
 from headrace.serving.state.query import Faults
 from headrace.store.circuit_breaker import CircuitBreaker
-from headrace.store.reader import FeatureReader
+from headrace.store.redis.reader import FeatureReader
 from tests.support import serving_states as worlds
 from tests.support.memory_stores import click
 

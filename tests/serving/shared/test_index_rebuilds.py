@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from headrace.models.config import RankerConfig
 from headrace.models.index import layered
 from headrace.models.index.base import build_base
 from headrace.models.index.exact import NumpyIndex
 from headrace.models.index.layered import LayeredBuilder, LayeredIndex
-from headrace.schemas.aliases import CHALLENGER, LIVE
+from headrace.models.ranker.config import RankerConfig
+from headrace.schemas.versions.aliases import CHALLENGER, LIVE
 from headrace.serving.shared import base_file
 from headrace.serving.shared.base_file import DamagedBase
 from headrace.serving.shared.index_rebuilds import IndexRebuilds, reason_to_rebuild

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.models.config import RankerConfig
-from headrace.models.content import ContentLayout
-from headrace.models.modality import Fusion, Modality
-from headrace.schemas.aliases import LIVE
+from headrace.models.content.modality import Fusion, Modality
+from headrace.models.content.vectors import ContentLayout
+from headrace.models.ranker.config import RankerConfig
+from headrace.schemas.versions.aliases import LIVE
 from headrace.serving.shared.arrays_file import map_arrays
 from headrace.serving.shared.current import CURRENT, LAYOUT, replace
 from headrace.serving.shared.current import REPORT as REPORTED

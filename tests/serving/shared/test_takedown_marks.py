@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from headrace.models.config import RankerConfig
+from headrace.models.ranker.config import RankerConfig
 from headrace.schemas.ids import hash64
 from headrace.serving.shared.publisher import Publisher
 from headrace.serving.shared.subscriber import SharedState

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headrace.models.ranker_numpy import Scores
-from headrace.schemas.heads import SHIPPED_HEADS
+from headrace.models.ranker.forward_numpy import Scores
+from headrace.schemas.model.heads import SHIPPED_HEADS
 from headrace.serving.settings import read_config
 from headrace.serving.stages.blend import Blend, blend
 from headrace.serving.stages.rules import RulesError

@@ -5,7 +5,7 @@ import numpy as np
 
 from headrace.lang.plan.plan import Plan
 from headrace.lang.planner.load import parse_plan
-from headrace.schemas.ranker_inputs import Inputs, Reads
+from headrace.schemas.model.ranker_inputs import Inputs, Reads
 from headrace.serving.feature_dependencies import missing_features, touched
 from headrace.serving.stages import explore, score
 from headrace.serving.stages.blend import Blend

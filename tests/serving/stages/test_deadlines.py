@@ -9,7 +9,7 @@ import pytest
 
 from headrace.schemas.exposures import EXPOSURE
 from headrace.schemas.http import RecommendationAnswer
-from headrace.schemas.ranker_inputs import SHIPPED
+from headrace.schemas.model.ranker_inputs import SHIPPED
 from headrace.serving.http.problems import shed_problem
 from headrace.serving.limits import deadline
 from headrace.serving.limits.deadline import Deadline

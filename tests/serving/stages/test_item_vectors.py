@@ -3,14 +3,14 @@
 import msgspec
 import numpy as np
 
-from headrace.learner.collate import Collator
-from headrace.models.config import RankerConfig
-from headrace.models.content import ContentLayout
-from headrace.models.modality import Fusion, Modality
-from headrace.models.state import ModelState
-from headrace.schemas.aliases import LIVE
+from headrace.learner.samples.collate import Collator
+from headrace.models.content.modality import Fusion, Modality
+from headrace.models.content.vectors import ContentLayout
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.state import ModelState
 from headrace.schemas.exposures import EXPOSURE
 from headrace.schemas.samples import SAMPLE, Sample
+from headrace.schemas.versions.aliases import LIVE
 from headrace.serving.stages import record
 from headrace.serving.stages.pipeline import rank
 from headrace.serving.state.query import Faults

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.schemas.aliases import LIVE
 from headrace.schemas.exposures import EXPOSURE
+from headrace.schemas.versions.aliases import LIVE
 from headrace.serving.limits.effort import Effort
 from headrace.serving.stages import record
 from headrace.serving.stages.pipeline import rank

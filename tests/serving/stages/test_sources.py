@@ -9,8 +9,8 @@ from msgspec import Struct, structs
 
 from headrace.lang.expressions.per_event import Event
 from headrace.models.index.exact import NumpyIndex
-from headrace.models.rowset import RowSet
-from headrace.schemas.aliases import LIVE
+from headrace.models.tables.rowset import RowSet
+from headrace.schemas.versions.aliases import LIVE
 from headrace.serving.stages.hydrate import Hydrator
 from headrace.serving.stages.retrieve import retrieve
 from headrace.serving.stages.sources import trending
@@ -19,7 +19,7 @@ from headrace.serving.stages.sources.table import SOURCES
 from headrace.serving.state import columns, item_features
 from headrace.serving.state.query import Faults, ids_of
 from headrace.serving.state.state import ServingState
-from headrace.store.reader import FeatureRequest, FeatureStore, FeatureValues
+from headrace.store.redis.reader import FeatureRequest, FeatureStore, FeatureValues
 from tests.support import serving_states as worlds
 from tests.support.memory_stores import click, memory_store_of
 

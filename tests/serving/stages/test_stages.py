@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from headrace.models.inputs import DENSE
+from headrace.models.ranker.inputs import DENSE
 from headrace.serving.stages import explore, score
 from headrace.serving.stages.blend import Blend
 from headrace.serving.stages.filters import keep

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from headrace.schemas.exposures import EXPOSURE
 from headrace.schemas.http import RecommendationAnswer
-from headrace.schemas.ranker_inputs import SHIPPED
+from headrace.schemas.model.ranker_inputs import SHIPPED
 from headrace.serving.limits.deadline import Deadline
 from headrace.serving.stages import hydrate
 from headrace.serving.stages.pipeline import Pipeline

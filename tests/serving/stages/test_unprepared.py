@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from headrace.models.array_types import Ids
-from headrace.models.config import RankerConfig
+from headrace.models.ranker.config import RankerConfig
 from headrace.schemas.exposures import EXPOSURE
 from headrace.schemas.http import RecommendationAnswer
 from headrace.schemas.ids import hash64
-from headrace.schemas.ranker_inputs import SHIPPED
+from headrace.schemas.model.ranker_inputs import SHIPPED
 from headrace.serving.limits.deadline import Deadline
 from headrace.serving.limits.traffic import Surface
 from headrace.serving.shared.subscriber import SharedState

@@ -15,7 +15,7 @@ from headrace.connections.redis_clients import Client, connect
 from headrace.lang.plan.plan import Plan
 from headrace.layout import REPOSITORY
 from headrace.schemas.defaults import WAIT_MS
-from headrace.schemas.ranker_inputs import SHIPPED
+from headrace.schemas.model.ranker_inputs import SHIPPED
 from headrace.schemas.redis_keys import tiles_key
 from headrace.serving.limits.shed import Shed
 from headrace.serving.stages import hydrate
@@ -32,8 +32,8 @@ from headrace.serving.telemetry.freshness import FreshnessReader
 from headrace.serving.telemetry.metrics import Metrics
 from headrace.serving.telemetry.monitor import REFERENCE_MS, Monitor
 from headrace.serving.telemetry.stopwatch import Stopwatch
-from headrace.store.lag import Lag
-from headrace.store.reader import FeatureReader
+from headrace.store.kafka.lag import Lag
+from headrace.store.redis.reader import FeatureReader
 from tests.support import serving_states as worlds
 from tests.support.memory_stores import click, memory_store_of
 from tests.support.paths import TESTS

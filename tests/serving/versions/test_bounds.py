@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from headrace.models.config import RankerConfig
-from headrace.models.state import ModelState
-from headrace.schemas.delta import Delta, Update, decode_chunks
-from headrace.schemas.heads import SHIPPED_HEADS
+from headrace.models.ranker.config import RankerConfig
+from headrace.models.ranker.state import ModelState
+from headrace.schemas.model.heads import SHIPPED_HEADS
+from headrace.schemas.versions.delta import Delta, Update, decode_chunks
 from headrace.serving.stages.blend import Blend
 from headrace.serving.versions import golden_requests
 from headrace.serving.versions.bounds import Bounds, OutOfBounds

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from headrace.schemas.aliases import CHALLENGER, LIVE, SEASON, follow_decision
 from headrace.schemas.ids import hash64
 from headrace.schemas.shadows import Shadow, shadow_of
 from headrace.schemas.topics import SHADOWS
-from headrace.schemas.version_policy import rollback_decision
+from headrace.schemas.versions.aliases import CHALLENGER, LIVE, SEASON, follow_decision
+from headrace.schemas.versions.version_policy import rollback_decision
 from headrace.serving.kafka.producer import Record
 from headrace.serving.stages.pipeline import rank
 from headrace.serving.stages.record import Slate, exposure, versions

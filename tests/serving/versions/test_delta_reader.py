@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from safetensors import numpy as safetensors
 
-from headrace.models.arrays import blank_dense
-from headrace.models.config import RankerConfig
-from headrace.schemas.aliases import LIVE
-from headrace.schemas.delta import Manifest, Update, encode_chunks, seal
-from headrace.schemas.row_codec import TableUpdate
+from headrace.models.ranker.arrays import blank_dense
+from headrace.models.ranker.config import RankerConfig
+from headrace.schemas.versions.aliases import LIVE
+from headrace.schemas.versions.delta import Manifest, Update, encode_chunks, seal
+from headrace.schemas.versions.row_codec import TableUpdate
 from headrace.serving.state.state import Live
 from headrace.serving.versions.control import ControlReader, pin
 from headrace.serving.versions.delta_reader import DeltaReader

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from headrace.learner.cuts import Publication
-from headrace.learner.snapshot import Snapshots
-from headrace.models.config import RankerConfig
-from headrace.schemas.aliases import LIVE
+from headrace.learner.versions.cuts import Publication
+from headrace.learner.versions.snapshot import Snapshots
+from headrace.models.ranker.config import RankerConfig
 from headrace.schemas.control import Control
-from headrace.schemas.version_policy import FREEZE, HALT, MODEL, UNFREEZE, rollback_decision, version_text
+from headrace.schemas.versions.aliases import LIVE
+from headrace.schemas.versions.version_policy import FREEZE, HALT, MODEL, UNFREEZE, rollback_decision, version_text
 from headrace.serving.state.state import Live
 from headrace.serving.versions import golden_requests
 from headrace.serving.versions.control import ControlReader

@@ -9,12 +9,12 @@ import zstandard
 from msgspec import structs
 from safetensors import numpy as safetensors
 
-from headrace.learner.cuts import Publication
-from headrace.learner.snapshot import Snapshots
-from headrace.schemas.aliases import LIVE
+from headrace.learner.versions.cuts import Publication
+from headrace.learner.versions.snapshot import Snapshots
 from headrace.schemas.control import control_of
-from headrace.schemas.delta import Update, seal
-from headrace.schemas.version_policy import ROLLBACK, VersionPolicy
+from headrace.schemas.versions.aliases import LIVE
+from headrace.schemas.versions.delta import Update, seal
+from headrace.schemas.versions.version_policy import ROLLBACK, VersionPolicy
 from headrace.serving.kafka.producer import Record
 from headrace.serving.versions.control import ControlReader
 from headrace.serving.versions.delta_reader import DeltaReader

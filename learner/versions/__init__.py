@@ -1,0 +1,1 @@
+"""Versions and snapshots: when they are cut, published, refused, rebuilt."""

@@ -1,0 +1,1 @@
+"""Vectors of items: modalities, their layout, and texts encoded."""

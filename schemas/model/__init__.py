@@ -1,0 +1,1 @@
+"""What a project declares of its ranker: inputs and heads."""

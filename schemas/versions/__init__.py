@@ -1,0 +1,1 @@
+"""Versions of models on the log and on disk: deltas, manifests, snapshots, policies."""

@@ -1,0 +1,1 @@
+"""Reading and writing topics: readers, lag, pace, quarantine."""

@@ -1,0 +1,1 @@
+"""Records in Redis: their format, readers, writers, and what they use."""
