@@ -5,16 +5,17 @@ SQL; from the file it makes the same ones (https://cwiki.apache.org/confluence/x
 options of tables, so neither addresses nor secrets.
 """
 
+import sys
 from hashlib import blake2b
 from pathlib import Path
 
 from msgspec import Struct
-from pyflink.table import StatementSet, StreamTableEnvironment
+from pyflink.table import CompiledPlan, PlanReference, StatementSet, StreamTableEnvironment
 
 from headrace.lang.executors.flink_sql import Statements
 from headrace.store.files import write_durably
 
-_RESTORED_FROM = "execution.state-recovery.path"
+_RESTORED_FROM = ("execution.state-recovery.path", "execution.savepoint.path")  # the second is the older name
 
 
 class JobSql(Struct, frozen=True):
@@ -55,14 +56,23 @@ def execute(environment: StreamTableEnvironment, sql: JobSql, plans: Path | None
     if plans is None:
         sql.statement_set(environment).execute()
         return
-    file, known = plans.absolute() / f"{sql.digest}.json", any(plans.glob("*.json"))
+    file, others = plans / f"{sql.digest}.json", sorted(each.name for each in plans.glob("*.json"))
     if file.exists():
         sql.declare_tables(environment)
-    elif environment.get_config().get(_RESTORED_FROM, "") and not known:
+        plan = environment.load_plan(PlanReference.from_json_string(file.read_text()))
+    elif _is_restored(environment) and not others:
         sql.statement_set(environment).execute()
         return
     else:
+        if others:
+            sys.stderr.write(f"{plans} has {', '.join(others)}, which are plans of other SQL: planning {file.name}\n")
         plan = sql.statement_set(environment).compile_plan()
-        file.parent.mkdir(parents=True, exist_ok=True)
+        plans.mkdir(parents=True, exist_ok=True)
         write_durably(file, plan.as_json_string().encode())
-    environment.execute_sql(f"EXECUTE PLAN '{file.as_uri()}'")
+    # PyFlink 2.3 gives a loaded plan the Java environment, whose method of its own `execute` asks for in vain.
+    CompiledPlan(plan._j_compiled_plan, environment).execute()
+
+
+def _is_restored(environment: StreamTableEnvironment) -> bool:
+    options = environment.get_config()
+    return any(options.get(name, "") for name in _RESTORED_FROM)

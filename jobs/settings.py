@@ -16,6 +16,15 @@ TRANSACTION_TIMEOUT_MS = 4 * 3_600_000
 """Of exactly-once sinks: it survives an outage of four hours. Brokers allow less by default (docs/connect.md)."""
 
 
+def file_uri(path: Path) -> str:
+    """A local path as an address for Flink, which does not undo the escapes of `Path.as_uri`.
+
+    >>> file_uri(Path("/my project/plan.json"))
+    'file:///my project/plan.json'
+    """
+    return f"file://{path.absolute()}"
+
+
 class JobSettings(Struct, frozen=True, kw_only=True):
     """Settings of one job run.
 

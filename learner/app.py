@@ -22,6 +22,7 @@ from headrace.learner.versions.publish import Fenced, Publisher, read_published_
 from headrace.learner.versions.published_versions import PublishedVersions
 from headrace.learner.versions.rebuild import RebuildError, Target, read_range, rebuild
 from headrace.learner.versions.snapshot import Snapshots, load
+from headrace.learner.warm_start import Donor
 from headrace.models.ranker.config import RankerConfig
 from headrace.models.ranker.fingerprint import fingerprint
 from headrace.schemas.breaker import BrokenProgram
@@ -73,6 +74,7 @@ class App:
         self._publisher = Publisher(settings.bootstrap, model=model, key=settings.key)
         self._published: PublishedVersions = read_published_versions(settings.bootstrap, model, key=settings.key)
         self._urgent = NoUrgentSource() if bounded else UrgentSamples(settings.bootstrap, model, self._published)
+        self._donor = self._find_donor()
         self._learner = self._start()
         self._counted = self._learner.offset  # up to here, samples are counted as handled or set aside
         self._samples: Source = bounded or Samples(settings.bootstrap, model)
@@ -89,8 +91,8 @@ class App:
             self._samples.seek(self._learner.offset)
             while not self._decisions.at_end and not self._stop.is_set():
                 self._read_decisions(_POLL_S)
-            if not self._learner.epoch:
-                self._begin_warm_started()
+            if self._donor and not self._learner.epoch and not self._stop.is_set():
+                self._begin_warm_started(self._donor)
             while not self._stop.is_set() and not self._is_at_end():
                 self._step()
             if self._is_at_end() and not self._has_decision():
@@ -136,30 +138,32 @@ class App:
     def _snapshots_of(self, model: str) -> Snapshots:
         return Snapshots(snapshots_of(self._settings.snapshots, model))
 
+    def _find_donor(self) -> Donor | None:
+        """Return the model to start from, if the newest snapshot is of other settings, or there is none."""
+        settings, own = self._settings, self._snapshots.latest()
+        meta = read_meta(own) if own else None
+        if not settings.warm_start or (meta and meta.schema == settings.config.schema()):
+            return None
+        donor = self._snapshots_of(settings.warm_start)
+        return Donor(settings.warm_start, donor, meta.epoch if meta else 0)
+
     def _start(self) -> Learner:
         """Return the learner of the newest snapshot, or one that is warm-started: its epoch is 0."""
-        settings, own = self._settings, self._snapshots.latest()
-        if not settings.warm_start or (own and read_meta(own).schema == settings.config.schema()):
-            return self._open_learner(own)
-        donor = self._snapshots_of(settings.warm_start).latest()
-        if donor:
-            meta, arrays = load(donor)
-            return Learner.warm_started(settings.loop, settings.config, meta=meta, arrays=arrays, urgent=self._urgent)
-        if settings.warm_start == settings.loop.model:
-            return self._open_learner(None)
-        message = (
-            f"--warm-start is {settings.warm_start}, which has no snapshot in {settings.snapshots.text}: name a model "
-            "that has one, or leave it out to start from nothing"
-        )
-        raise SystemExit(message)
+        if self._donor is None:
+            return self._open_learner(self._snapshots.latest())
+        try:
+            return self._donor.learner(self._settings.loop, self._settings.config, self._urgent)
+        except RebuildError as error:
+            raise SystemExit(str(error)) from error
 
-    def _begin_warm_started(self) -> None:
-        """Publish what is carried over as the first version of an epoch that no version or decision has taken."""
-        epoch = max(self._published.last[0], self._policy.epoch) + 1
-        self._publish(self._learner.begin_promoted_epoch(epoch))
+    def _begin_warm_started(self, donor: Donor) -> None:
+        """Publish what is carried over, and go on with the samples that the log still has."""
+        self._learner.offset = max(self._learner.offset, self._samples.bounds()[0])
+        self._publish(donor.begin(self._learner, self._published, self._policy))
         self._save(self._learner.checkpoint())
-        version, donor = self._learner.published.version, self._settings.warm_start
-        self._journal.log("warm start", model=donor, version=version, offset=self._learner.offset)
+        self._samples.seek(self._learner.offset)
+        version = self._learner.published.version
+        self._journal.log("warm start", model=donor.model, version=version, offset=self._learner.offset)
 
     def _open_learner(self, folder: Location | None) -> Learner:
         """Load the learner from a snapshot; without one, return the untrained learner."""
@@ -168,11 +172,13 @@ class App:
             return Learner(settings.loop, settings.config, urgent=self._urgent)
         meta, arrays = load(folder)
         if meta.schema != settings.config.schema():
-            message = (
-                f"snapshot {folder} has schema {meta.schema}, the settings have {settings.config.schema()}; "
-                f"start it once with --warm-start {settings.loop.model} to carry over what both have, give this model "
-                "another --model name, or go back to its old settings"
+            fix = (
+                "go back to those settings, or decide for a version of the present ones"
+                if settings.warm_start
+                else f"start it once with --warm-start {settings.loop.model} to carry over what both have, give this "
+                "model another --model name, or go back to its old settings"
             )
+            message = f"snapshot {folder} has schema {meta.schema}, the settings have {settings.config.schema()}; {fix}"
             raise SystemExit(message)
         return Learner.from_checkpoint(settings.loop, meta, arrays=arrays, urgent=self._urgent)
 
@@ -202,7 +208,7 @@ class App:
                 return
 
     def _save(self, checkpoint: Checkpoint) -> None:
-        """Write a snapshot. While the bucket cannot be used, learn on: a restart replays from the last one written."""
+        """Write a snapshot, and remove expired ones. Without the bucket, learn on: a restart replays from the last."""
         try:
             self._snapshots.save(checkpoint)
         except LocationProblem as problem:

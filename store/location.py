@@ -8,6 +8,8 @@ AWS_ENDPOINT_URL names its address (docs/connect.md).
 import os
 import re
 import shutil
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from pyarrow import fs, parquet
 
 _PROBE = "connection-test"
+_OUTAGE_S = 30.0
+_ONE_SLASH = re.compile(r"(s3|gs|hdfs|abfss?):/[^/]")
 _REASON = re.compile(r"AWS Error (?P<code>\w+)(?: \([^)]*\))? during \w+ operation: (?P<detail>.*)", re.DOTALL)
 _KEY, _SECRET, _ENDPOINT = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"
 _FIXES = {
@@ -160,6 +164,27 @@ class Location(Struct, frozen=True):
             raise LocationProblem(message) from error
 
 
+class Outage:
+    """Whether a bucket could not be used a moment ago: a reader that can do without it asks again after 30 seconds."""
+
+    def __init__(self) -> None:
+        self._until_s = 0.0
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is too early to ask again."""
+        return time.monotonic() < self._until_s
+
+    @contextmanager
+    def watch(self, what: str) -> Iterator[None]:
+        """Begin an outage, and report that `what` was not read, instead of raising a LocationProblem."""
+        try:
+            yield
+        except LocationProblem as problem:
+            self._until_s = time.monotonic() + _OUTAGE_S
+            sys.stderr.write(f"{what} was not read: {problem}\n")
+
+
 def parse_location(text: str | Path) -> Location:
     """Parse a path, or an address of a kind that pyarrow reads; credentials come from its usual variables.
 
@@ -167,12 +192,18 @@ def parse_location(text: str | Path) -> Location:
         UsageProblem: the kind of address is unknown, or it holds a password.
     """
     text = str(text)
+    if _ONE_SLASH.match(text):
+        message = f"{text} has one slash after the colon: write two, as in s3://bucket/folder"
+        raise UsageProblem(message)
     if "://" not in text:
         return Location(text, str(Path(text).absolute()))
     address = urlsplit(text)
     if "@" in address.netloc:
         shown = text.replace(address.netloc, address.netloc.rpartition("@")[2])
         message = f"the address of {shown} holds a key: addresses are printed, so set {_KEY} and {_SECRET} instead"
+        raise UsageProblem(message)
+    if address.scheme == "s3" and (not address.netloc or "//" in address.path or address.fragment):
+        message = f"{text} is not an address in a bucket: write s3://bucket/folder, without # and empty parts"
         raise UsageProblem(message)
     if address.scheme == "s3" and not address.query:
         path = f"{address.netloc}{address.path}".rstrip("/")
@@ -181,7 +212,7 @@ def parse_location(text: str | Path) -> Location:
 
     try:
         filesystem, path = fs.FileSystem.from_uri(text)
-    except (ArrowInvalid, NotImplementedError) as error:
+    except (ArrowInvalid, NotImplementedError, OSError) as error:
         message = f"{text} cannot be read: {error}; write a path, or an address such as s3://bucket/folder"
         raise UsageProblem(message) from error
     local = isinstance(filesystem, fs.LocalFileSystem)

@@ -22,7 +22,7 @@ from pyflink.java_gateway import get_gateway
 
 from headrace.jobs import features, tables
 from headrace.jobs.compiled_plan import JobSql
-from headrace.jobs.settings import JobSettings
+from headrace.jobs.settings import JobSettings, file_uri
 from headrace.lang.executors.flink_sql import Statements, TopicTable, sequence_table, statements, tile_table
 from headrace.lang.executors.fold import SequenceRow, TileRow
 from headrace.lang.executors.tile_store import TileStore
@@ -51,7 +51,7 @@ def run(inputs: Sequence[LocalInput], folder: Path) -> list[TileStore]:
         source = group.source
         file = folder / f"events_{group.version}.json"
         file.write_bytes(b"".join(msgspec.json.encode({**event, **_ORIGIN}) + b"\n" for event in each.events))
-        options = tables.options({"connector": "filesystem", "path": file.as_uri(), "format": "json"})
+        options = tables.options({"connector": "filesystem", "path": file_uri(file), "format": "json"})
         name = f"events_{group.version}"
         events = f"CREATE TEMPORARY TABLE {name} ({tables.columns(contract(source))}) WITH ({options})"
         parts.append(Statements((events,), (), ()))

@@ -43,6 +43,10 @@ class ModelVersions(Struct, frozen=True, kw_only=True):
         """The version that answers, or is about to: the newest one that the policy allows."""
         return max(filter(self.policy.allows, self.versions), default=None)
 
+    def schema_of(self, version: VersionId) -> str:
+        """The hash of what the readers of a version must share: inputs, heads, shapes."""
+        return self.versions[version].manifest.schema
+
     @property
     def next_epoch(self) -> int:
         """The next epoch that neither the log nor a decision has used."""

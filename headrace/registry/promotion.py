@@ -89,6 +89,14 @@ def promote(model: str, *, why: str, anyway: bool = False) -> None:
         message = f"nothing was decided: model {LIVE_MODEL} {state}"
         raise UsageProblem(message)
     head = ranker(layout).heads.score.name
+    schema = read_model_versions(endpoints, model).schema_of(successor)
+    if schema != chain.schema_of(live):
+        message = (
+            f"nothing was decided: {model} {version_text(successor)} has other inputs or heads than {LIVE_MODEL} "
+            f"{version_text(live)}, and a learner and serving have one declaration; see docs/features.md, "
+            '"A changed declaration is another model"'
+        )
+        raise UsageProblem(message)
     shadow, arms = compare_shadow(endpoints, model, head=head), compare_arms(endpoints, model, head=head)
     objection = objection_to(model, shadow, arms)
     if objection and not anyway:

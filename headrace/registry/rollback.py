@@ -104,6 +104,12 @@ def check_reachable(layout: Layout, endpoints: Endpoints, chain: ModelVersions, 
     if target == chain.live:
         message = f"version {version_text(target)} is live already; name an earlier one, or `freeze` to stay at it"
         raise UsageProblem(message)
+    if chain.live and chain.schema_of(target) != chain.schema_of(chain.live):
+        message = (
+            f"nothing was decided: version {version_text(target)} has other inputs or heads than "
+            f"{version_text(chain.live)}, which learner and serving declare; go back to the old `model.toml` instead"
+        )
+        raise UsageProblem(message)
     snapshots, samples = Snapshots(snapshots_of(layout.snapshots, LIVE_MODEL)), Samples(endpoints.bootstrap, "reach")
     try:
         folder = base_snapshot(snapshots, target)
@@ -133,8 +139,9 @@ def _parse_version(version: str) -> VersionId:
 
 
 def _steps_back(chain: ModelVersions, steps: int) -> VersionId:
-    """The version `steps` before live, among those that the version policy allows."""
-    path = sorted(filter(chain.policy.allows, chain.versions))
+    """The version `steps` before live, among those of its inputs and heads that the version policy allows."""
+    allowed, live = filter(chain.policy.allows, chain.versions), chain.live
+    path = sorted(each for each in allowed if live and chain.schema_of(each) == chain.schema_of(live))
     if not 1 <= steps < len(path):
         message = f"--steps is {steps}; the log holds {max(len(path) - 1, 0)} versions before the live one"
         raise UsageProblem(message)

@@ -9,6 +9,7 @@ import msgspec
 import yaml
 
 from headrace.errors import UsageProblem
+from headrace.jobs.settings import file_uri
 from headrace.layout import FLINK_HOME, PACKAGE, Layout
 from headrace.stack.ports import Ports
 
@@ -42,7 +43,7 @@ def configure(layout: Layout, ports: Ports) -> Path:
         "rest.address": "127.0.0.1",
         "rest.bind-address": "127.0.0.1",
         "rest.port": ports.flink_rest,
-        "execution.checkpointing.dir": layout.checkpoints.as_uri(),
+        "execution.checkpointing.dir": file_uri(layout.checkpoints),
         "io.tmp.dirs": str(layout.flink / "tmp"),
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
@@ -76,7 +77,7 @@ def environment(layout: Layout) -> dict[str, str]:
         "FLINK_HOME": str(FLINK_HOME),
         "FLINK_CONF_DIR": str(layout.flink / "conf"),
         "FLINK_LOG_DIR": str(layout.logs),
-        "FLINK_PID_DIR": str(layout.flink),
+        "FLINK_PID_DIR": ".",  # Flink's scripts do not quote it
         "PYTHONPATH": str(PACKAGE.parent),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }

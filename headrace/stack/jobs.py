@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from headrace.errors import EnvironmentProblem
-from headrace.jobs.settings import JobSettings
+from headrace.jobs.settings import JobSettings, file_uri
 from headrace.lang.plan.source import Source
 from headrace.layout import Endpoints, Layout, configured_endpoints
 from headrace.schemas.topics import EVENTS
@@ -42,7 +42,7 @@ def checkpoints(layout: Layout, job: str) -> Path:
 def newest_checkpoint(folder: Path) -> str | None:
     """The newest complete checkpoint or savepoint of a job's folder, as a URI; None before its first one."""
     found = [*folder.glob("*/chk-*/_metadata"), *folder.glob("savepoint-*/_metadata")]
-    return max(found, key=lambda path: path.stat().st_mtime).parent.as_uri() if found else None
+    return file_uri(max(found, key=lambda path: path.stat().st_mtime).parent) if found else None
 
 
 def parallelisms(layout: Layout) -> dict[str, int]:
@@ -80,7 +80,7 @@ def submit(layout: Layout, endpoints: Endpoints, names: tuple[str, ...]) -> None
                 name=name,
                 parallelism=parallelisms(layout).get(name, 1),
                 checkpoint_ms=checkpoint_ms,
-                checkpoints=folder and folder.as_uri(),
+                checkpoints=folder and file_uri(folder),
                 compiled_plans=folder and folder / "plans",
                 wait_ms=pace.wait_ms,
                 correction_ms=pace.correction_ms,

@@ -1,5 +1,6 @@
 """The local Kafka broker: one KRaft node, and the topics of the registry on it."""
 
+import json
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
@@ -50,7 +51,8 @@ def properties(layout: Layout, ports: Ports, *, advertised: int | None = None) -
         "num.network.threads": 2,
         "num.io.threads": 2,
     }
-    return "".join(f"{key}={value}\n" for key, value in settings.items())
+    # Java reads the file as Latin-1, and its escapes are those of JSON
+    return "".join(f"{key}={json.dumps(str(value))[1:-1]}\n" for key, value in settings.items())
 
 
 def prepare(layout: Layout, ports: Ports, *, advertised: int | None = None) -> Path:

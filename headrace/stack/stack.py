@@ -50,12 +50,19 @@ def engines(layout: Layout, ports: Ports, *, mask_key: str) -> list[Program]:
     return [
         Program(name="kafka", command=kafka.command(kafka.prepare(layout, ports)), priority=10, stop_wait_s=20),
         Program(name="redis", command=redis_server.command(layout, ports.redis), priority=10),
-        Program(name="jobmanager", command=flink.jobmanager_command(), environment=flink_environment, priority=20),
+        Program(
+            name="jobmanager",
+            command=flink.jobmanager_command(),
+            environment=flink_environment,
+            priority=20,
+            folder=layout.flink,
+        ),
         Program(
             name="taskmanager",
             command=flink.taskmanager_command(),
             environment={**flink_environment, **secret(KEY_VARIABLE, mask_key)},
             priority=20,
+            folder=layout.flink,
         ),
     ]
 

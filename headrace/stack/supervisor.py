@@ -27,7 +27,7 @@ _BEGUN = "supervisord started with pid"
 
 
 class Program(Struct, frozen=True, kw_only=True):
-    """One process to keep alive. `priority`: lower starts first and stops last."""
+    """One process to keep alive, in a `folder` if that matters. `priority`: lower starts first and stops last."""
 
     name: str
     command: list[str]
@@ -35,6 +35,7 @@ class Program(Struct, frozen=True, kw_only=True):
     priority: int = 100
     stop_wait_s: int = 10
     autostart: bool = True
+    folder: Path | None = None
 
 
 class Recorded(Struct, frozen=True):
@@ -59,12 +60,12 @@ def config_text(layout: Layout, programs: Iterable[Program]) -> str:
     """The text of supervisord.conf for these programs."""
     lines = [
         "[supervisord]",
-        f"logfile={layout.logs / SUPERVISOR_LOG}",
-        f"pidfile={layout.supervisor_pid}",
+        f"logfile={_escape(str(layout.logs / SUPERVISOR_LOG))}",
+        f"pidfile={_escape(str(layout.supervisor_pid))}",
         "logfile_maxbytes=5MB",
-        f"childlogdir={layout.logs}",
+        f"childlogdir={_escape(str(layout.logs))}",
         "[unix_http_server]",
-        f"file={layout.supervisor_socket}",
+        f"file={_escape(str(layout.supervisor_socket))}",
         "chmod=0700",
         "[rpcinterface:supervisor]",
         "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface",
@@ -90,7 +91,8 @@ def section(layout: Layout, program: Program) -> str:
         "stopasgroup=true",
         "killasgroup=true",
         "redirect_stderr=true",
-        f"stdout_logfile={layout.logs / program.name}.log",
+        *([f"directory={_escape(str(program.folder))}"] if program.folder else []),
+        f"stdout_logfile={_escape(str(layout.logs / program.name))}.log",
         "stdout_logfile_maxbytes=20MB",
         "stdout_logfile_backups=1",
     ]

@@ -6,6 +6,7 @@ import msgspec
 
 from headrace.console import screen
 from headrace.errors import EnvironmentProblem, HeadraceError, UsageProblem
+from headrace.jobs.settings import file_uri
 from headrace.layout import Layout, configured_endpoints, refuse_elsewhere
 from headrace.stack.flink_rest import FlinkRest, Savepoint
 from headrace.stack.jobs import checkpoints, parallelisms
@@ -75,7 +76,7 @@ def restart(layout: Layout, rest: FlinkRest, name: str) -> None:
         EnvironmentProblem: the savepoint failed, or the job did not start.
     """
     begun, old = time.monotonic(), _job_id(rest, name)
-    savepoint = stop_with_savepoint(rest, name, checkpoints(layout, name).as_uri())
+    savepoint = stop_with_savepoint(rest, name, file_uri(checkpoints(layout, name)))
     stopped = time.monotonic()
 
     def runs_again() -> bool:

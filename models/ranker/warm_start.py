@@ -20,7 +20,6 @@ from headrace.models.tables.table import TableState
 
 Labels: TypeAlias = tuple[str, ...]
 _JOINT = ("user", "item", "category", "attended", "mean", "product")
-_FUSED = ("fused", "fused_product")
 
 
 def carry_over(
@@ -49,7 +48,7 @@ def axes(config: RankerConfig) -> dict[str, tuple[Labels, ...]]:
     """Return the labels of every dense tensor's axes, as long as its shape says."""
     inputs, heads, score = _input_labels(config), _head_labels(config), config.heads.score.name
     deep = _numbered("deep", config.hidden[1])
-    joint = (*_blocks((*_JOINT, *_FUSED[: _fused_pieces(config)]), config.dim), *inputs)
+    joint = (*_blocks((*_JOINT, *_fused_names(config)), config.dim), *inputs)
     named: dict[str, tuple[Labels | None, ...]] = {
         **dict.fromkeys(STATISTICS, (inputs,)),
         "wide": (inputs, heads),
@@ -94,8 +93,11 @@ def _row_labels(config: RankerConfig) -> Labels:
     return (*_head_labels(config), *_numbered("vector", config.dim))
 
 
-def _fused_pieces(config: RankerConfig) -> int:
-    return 0 if config.fusion is UNSET else config.fusion.pieces
+def _fused_names(config: RankerConfig) -> list[str]:
+    """Of the pieces of the joint input that are made of item vectors: another fusion makes others."""
+    if config.fusion is UNSET:
+        return []
+    return [f"{config.fusion} {piece}" for piece in range(config.fusion.pieces)]
 
 
 def _shared_tensors(of: RankerConfig, to: RankerConfig) -> set[str]:

@@ -3,9 +3,7 @@
 A decision takes effect when it has been read back, in this process as in every other.
 """
 
-import sys
 import threading
-import time
 
 from headrace.lang.plan.plan import Plan
 from headrace.models.ranker.state import ModelState
@@ -19,11 +17,10 @@ from headrace.serving.state.state import Live
 from headrace.serving.versions.pins import Pins
 from headrace.store.kafka.decision_reader import DecisionReader
 from headrace.store.kafka.quarantine import KafkaSend, Quarantine
-from headrace.store.location import LocationProblem
+from headrace.store.location import Outage
 from headrace.store.versions import Versions
 
 _POLL_S = 0.1
-_PATIENCE_S = 30.0  # before a bucket that could not be used is asked again
 
 
 class ControlReader:
@@ -38,7 +35,7 @@ class ControlReader:
         self._versions = Versions()
         self.missing: set[str] = set()
         self._quarantine = quarantine
-        self._asks_at_s = 0.0  # when a bucket may be asked again
+        self._outage = Outage()
 
     def run(self, bootstrap: str, stop: threading.Event) -> None:
         """Follow the topic until `stop` is set.
@@ -92,17 +89,13 @@ class ControlReader:
         """A version and the offset of its samples, from memory or from where it was pinned; None without it."""
         if (served := self._live.find(version)) is not None:
             return served.model, served.offset
-        if time.monotonic() < self._asks_at_s:
-            return None
-        try:
-            found = self._pins.load(version)
-        except LocationProblem as problem:
-            self._asks_at_s = time.monotonic() + _PATIENCE_S
-            sys.stderr.write(f"version {version} is pinned, and was not read: {problem}\n")
-            return None
-        if found is None:
-            self.missing.add(version)
-        return found
+        if not self._outage.lasts:
+            with self._outage.watch(f"pinned version {version}"):
+                found = self._pins.load(version)
+                if found is None:
+                    self.missing.add(version)
+                return found
+        return None
 
 
 def pin(alias: str, version: str, *, at: int, why: str) -> Record:

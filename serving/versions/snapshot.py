@@ -10,7 +10,7 @@ from headrace.models.ranker.state import ModelState
 from headrace.schemas.versions.snapshot import SnapshotMeta
 from headrace.schemas.versions.version_policy import VersionId, VersionPolicy
 from headrace.store.location import Location
-from headrace.store.snapshot_files import SnapshotError, complete, folder_of, read_packed
+from headrace.store.snapshot_files import SnapshotError, complete, folder_of, read_meta, read_packed
 
 
 class Snapshot(Struct, frozen=True):
@@ -37,9 +37,10 @@ def latest(snapshots: Location, config: RankerConfig, *, after: VersionId, polic
 
 def _load(folder: Location, config: RankerConfig) -> Snapshot | None:
     try:
-        meta, packed = read_packed(folder)
+        meta = read_meta(folder)  # first: the arrays of another declaration need not be fetched
         if meta.schema != config.schema() or not meta.hash:
             return None
+        meta, packed = read_packed(folder)
         state = unflatten(dict(safetensors.load(packed)))
     except (SnapshotError, SafetensorError, KeyError):
         return None  # cut short, removed or replaced meanwhile, or in another format: an older one will do

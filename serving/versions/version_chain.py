@@ -6,8 +6,6 @@ broken (a version was missed), a newer snapshot repairs it. After a version out 
 even from a snapshot, until a decision about it has been read: the chain sends a rollback.
 """
 
-import sys
-import time
 from collections.abc import Callable
 
 import msgspec
@@ -26,9 +24,7 @@ from headrace.serving.versions.control import record_of
 from headrace.serving.versions.followed_model import FollowedModel
 from headrace.serving.versions.history import Applied, History
 from headrace.serving.versions.snapshot import Snapshot
-from headrace.store.location import LocationProblem
-
-_PATIENCE_S = 30.0  # before a bucket that could not be used is asked again
+from headrace.store.location import Outage
 
 
 class _VersionNumbers(msgspec.Struct, frozen=True):
@@ -63,7 +59,7 @@ class VersionChain:
         self._history = History(followed.config)
         self._bounds = Bounds()
         self._pending_rollback: Record | None = None  # sent, but not read back yet
-        self._asks_at_s = 0.0  # when a bucket may be asked again
+        self._outage = Outage()
         self._begin: int | None = None  # offset of the first message after the last manifest
         self.policy = VersionPolicy()
         self.applied = self._history.newest_allowed(self.policy)
@@ -136,15 +132,13 @@ class VersionChain:
 
     def _newest_snapshot(self) -> Snapshot | None:
         """The newest allowed snapshot; None while the bucket cannot be used: the log alone may be enough."""
-        if time.monotonic() < self._asks_at_s:
-            return None
         followed = self._followed
-        try:
-            return snapshot.latest(followed.snapshots, followed.config, after=self.applied.version, policy=self.policy)
-        except LocationProblem as problem:
-            self._asks_at_s = time.monotonic() + _PATIENCE_S
-            sys.stderr.write(f"no snapshot of {followed.name} was read: {problem}\n")
-            return None
+        if not self._outage.lasts:
+            with self._outage.watch(f"the newest snapshot of {followed.name}"):
+                return snapshot.latest(
+                    followed.snapshots, followed.config, after=self.applied.version, policy=self.policy
+                )
+        return None
 
     def _advance(self, payload: bytes) -> None:
         delta = self._assembler.feed(payload)

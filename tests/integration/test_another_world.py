@@ -32,7 +32,7 @@ IDS = count()
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return article_project.write(tmp_path_factory.mktemp("support"))
+    return article_project.write(tmp_path_factory.mktemp("Müllers desk"))
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness.learners import Learners
-from headrace.errors import EnvironmentProblem
+from headrace.errors import EnvironmentProblem, UsageProblem
+from headrace.layout import Layout
+from headrace.log.model_versions import read_model_versions
 from headrace.models.ranker.config import RankerConfig, load_ranker_config
+from headrace.registry.rollback import check_reachable
 from headrace.schemas.versions.version_policy import VersionPolicy
 from headrace.serving.versions import snapshot
 from headrace.simulator.sample_stream import START_MS, stream
@@ -74,3 +77,13 @@ def test_the_same_model_goes_on_in_a_new_epoch(learners: Learners, changed: Path
     assert old is not None
     assert old.meta.epoch == 1, "one who still has the old declaration stays with the old epoch"
     assert made[2, 1].offsets["0"] == old.meta.offset
+
+
+def test_a_rollback_stays_within_the_declaration(learners: Learners, tmp_path: Path) -> None:
+    layout, chain = Layout(tmp_path), read_model_versions(learners.endpoints)
+    layout.artefacts = learners.artefacts
+    last = max(chain.versions)
+    assert last[0] == 2
+    check_reachable(layout, learners.endpoints, chain, (2, last[1] - 1))
+    with pytest.raises(UsageProblem, match=r"version 1\.2 has other inputs or heads than 2\."):
+        check_reachable(layout, learners.endpoints, chain, (1, 2))

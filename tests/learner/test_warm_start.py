@@ -1,5 +1,7 @@
 """A learner whose declaration has changed starts from what the old one learned, and goes on where that had read to."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from msgspec import structs
@@ -7,13 +9,19 @@ from msgspec import structs
 from headrace.learner.loop import Learner
 from headrace.learner.settings import LoopSettings
 from headrace.learner.versions.cuts import Checkpoint, Publication
+from headrace.learner.versions.published_versions import PublishedVersions
+from headrace.learner.versions.rebuild import RebuildError
+from headrace.learner.versions.snapshot import Snapshots
+from headrace.learner.warm_start import Donor
 from headrace.models.ranker.config import RankerConfig
 from headrace.models.ranker.state import ModelState
 from headrace.schemas.model.ranker_inputs import SHIPPED, Column
 from headrace.schemas.samples import Sample
 from headrace.schemas.versions.delta import Delta, decode_chunks
+from headrace.schemas.versions.version_policy import VersionPolicy, rollback_decision
 from headrace.serving.versions.bounds import Bounds
 from headrace.simulator.sample_stream import WAIT_MS, stream
+from headrace.store.location import parse_location
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 NEW = Column("user_visits.count_7d", "cross", "plain", 1.0)
@@ -83,3 +91,18 @@ def test_it_makes_the_same_versions_each_time_and_from_its_own_checkpoints(donor
     assert started(donor)[1].hash == first.hash
     resumed = Learner.from_checkpoint(SETTINGS, checkpoint.meta, arrays=checkpoint.arrays)
     assert [cut.hash for cut in resumed.feed(rows) if isinstance(cut, Publication)] == made
+
+
+def test_its_epoch_is_one_that_nothing_has_taken(donor: Checkpoint, tmp_path: Path) -> None:
+    """The log may have lost the versions that snapshots are of."""
+    begins = Donor("ranker", Snapshots(parse_location(tmp_path)), 5)
+    first = begins.begin(started(donor)[0], PublishedVersions("ranker"), VersionPolicy())
+    assert first.manifest.version == "6.1"
+
+
+def test_a_decision_that_is_not_carried_out_comes_first(donor: Checkpoint, tmp_path: Path) -> None:
+    decided = rollback_decision("ranker", (1, 2), epoch=2)
+    policy = VersionPolicy().apply_all("ranker", [decided.payload()])
+    begins = Donor("ranker", Snapshots(parse_location(tmp_path)), 1)
+    with pytest.raises(RebuildError, match="epoch 2 is decided and has not begun"):
+        begins.begin(started(donor)[0], PublishedVersions("ranker"), policy)

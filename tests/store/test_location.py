@@ -32,6 +32,10 @@ def test_what_is_below_an_address_keeps_its_options() -> None:
     [
         ({}, "s3://key:word@bucket/models", "s3://bucket/models holds a key: addresses are printed"),
         ({}, "ftp://host/models", "write a path, or an address such as s3://bucket/folder"),
+        ({}, "s3:/bucket/models", "one slash after the colon"),
+        ({}, "s3:///models", "write s3://bucket/folder, without # and empty parts"),
+        ({}, "s3://bucket//models", "write s3://bucket/folder, without # and empty parts"),
+        ({}, "s3://bucket/models#1", "write s3://bucket/folder, without # and empty parts"),
         ({"AWS_ENDPOINT_URL": "minio:9000"}, "s3://bucket/models", "must be an address such as http://minio:9000"),
     ],
 )

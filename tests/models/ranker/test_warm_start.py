@@ -112,6 +112,9 @@ def test_vectors_of_another_fusion_start_from_nothing():
     follower, initial = started(donor, other), initial_dense(other, np.random.default_rng(3))
     for name in other.fusion_shapes():
         np.testing.assert_array_equal(follower.dense[name].detach().numpy(), initial[name], err_msg=name)
+    fused = [place for place, label in enumerate(axes(other)["head"][0]) if label.startswith("Fusion(")]
+    assert len(fused) == 2 * other.dim
+    assert not follower.dense["head"].detach().numpy()[fused].any(), "weights of the old vectors"
     np.testing.assert_array_equal(
         follower.dense["attend_past"].detach().numpy(), donor.dense["attend_past"].detach().numpy()
     )
