@@ -1,4 +1,4 @@
-"""A learner whose inputs or heads are declared anew begins with what a donor has learned (docs/adr/0041)."""
+"""A learner whose inputs or heads have changed begins with what a donor has learned of the others (docs/adr/0041)."""
 
 from msgspec import Struct
 

@@ -89,27 +89,10 @@ def check_reachable(layout: Layout, endpoints: Endpoints, chain: ModelVersions, 
     """Check that serving and the learner can both go back to a version.
 
     Raises:
-        UsageProblem: the version is not on the log, is live already, or the data to rebuild it is gone.
+        UsageProblem: the version is not on the log, is live already, has other inputs or heads, or the data to rebuild
+            it is gone.
     """
-    if target not in chain.versions:
-        range_ = (
-            f"{version_text(min(chain.versions))} to {version_text(max(chain.versions))}"
-            if chain.versions
-            else "no version"
-        )
-        message = (
-            f"version {version_text(target)} is not on the log, which holds {range_}; see `headrace models history`"
-        )
-        raise UsageProblem(message)
-    if target == chain.live:
-        message = f"version {version_text(target)} is live already; name an earlier one, or `freeze` to stay at it"
-        raise UsageProblem(message)
-    if chain.live and chain.schema_of(target) != chain.schema_of(chain.live):
-        message = (
-            f"nothing was decided: version {version_text(target)} has other inputs or heads than "
-            f"{version_text(chain.live)}, which learner and serving declare; go back to the old `model.toml` instead"
-        )
-        raise UsageProblem(message)
+    _check_is_earlier(chain, target)
     snapshots, samples = Snapshots(snapshots_of(layout.snapshots, LIVE_MODEL)), Samples(endpoints.bootstrap, "reach")
     try:
         folder = base_snapshot(snapshots, target)
@@ -127,6 +110,29 @@ def check_reachable(layout: Layout, endpoints: Endpoints, chain: ModelVersions, 
             f"nothing was decided: between snapshot {target[0]}.{begin} and version {version_text(target)} the log "
             "lacks "
             f"{target[0]}.{missing[0]}; name a later version"
+        )
+        raise UsageProblem(message)
+
+
+def _check_is_earlier(chain: ModelVersions, target: VersionId) -> None:
+    """Check that a version is on the log, is not live, and has live's inputs and heads; raises UsageProblem."""
+    if target not in chain.versions:
+        range_ = (
+            f"{version_text(min(chain.versions))} to {version_text(max(chain.versions))}"
+            if chain.versions
+            else "no version"
+        )
+        message = (
+            f"version {version_text(target)} is not on the log, which holds {range_}; see `headrace models history`"
+        )
+        raise UsageProblem(message)
+    if target == chain.live:
+        message = f"version {version_text(target)} is live already; name an earlier one, or `freeze` to stay at it"
+        raise UsageProblem(message)
+    if chain.live and chain.schema_of(target) != chain.schema_of(chain.live):
+        message = (
+            f"nothing was decided: version {version_text(target)} has other inputs or heads than "
+            f"{version_text(chain.live)}, which learner and serving declare; go back to the old `model.toml` instead"
         )
         raise UsageProblem(message)
 
