@@ -7,7 +7,6 @@ deleted. A learner in this process makes the versions, whose snapshots are writt
 import functools
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import msgspec
@@ -44,6 +43,7 @@ from headrace.serving.versions.model_at import VersionGone, model_at
 from headrace.simulator.sample_stream import stream
 from headrace.stack import broker
 from headrace.store.kafka.log import LogReader, offsets_at
+from headrace.store.location import parse_location
 from headrace.store.snapshot_files import snapshots_of
 from headrace.timestamps import parse_time
 from tests.support import serving_states as worlds
@@ -284,7 +284,7 @@ def test_what_retention_has_deleted_is_named_with_what_is_left(old: Old, explain
     [
         ({"key": b"another"}, "is not signed with this key"),
         ({"config": RankerConfig(dim=8)}, "has schema"),
-        ({"snapshots": Path("/nowhere")}, r"is gone: .* and no snapshot is as old"),
+        ({"snapshots": parse_location("/nowhere")}, r"is gone: .* and no snapshot is as old"),
     ],
 )
 def test_what_else_keeps_a_version_from_being_rebuilt_is_said(old: Old, changes: dict[str, Any], says: str) -> None:
