@@ -74,8 +74,9 @@ class App:
         self._publisher = Publisher(settings.bootstrap, model=model, key=settings.key)
         self._published: PublishedVersions = read_published_versions(settings.bootstrap, model, key=settings.key)
         self._urgent = NoUrgentSource() if bounded else UrgentSamples(settings.bootstrap, model, self._published)
-        self._donor = self._find_donor()
-        self._learner = self._start()
+        newest = self._snapshots.latest()
+        self._donor = self._find_donor(newest)
+        self._learner = self._start(newest)
         self._counted = self._learner.offset  # up to here, samples are counted as handled or set aside
         self._samples: Source = bounded or Samples(settings.bootstrap, model)
         self._decisions, self._policy = LogReader(settings.bootstrap, CONTROL_TOPIC.name), VersionPolicy()
@@ -138,19 +139,20 @@ class App:
     def _snapshots_of(self, model: str) -> Snapshots:
         return Snapshots(snapshots_of(self._settings.snapshots, model))
 
-    def _find_donor(self) -> Donor | None:
+    def _find_donor(self, newest: Location | None) -> Donor | None:
         """Return the model to start from, if the newest snapshot is of other settings, or there is none."""
-        settings, own = self._settings, self._snapshots.latest()
-        meta = read_meta(own) if own else None
-        if not settings.warm_start or (meta and meta.schema == settings.config.schema()):
+        settings = self._settings
+        if not settings.warm_start:
             return None
-        donor = self._snapshots_of(settings.warm_start)
-        return Donor(settings.warm_start, donor, meta.epoch if meta else 0)
+        meta = read_meta(newest) if newest else None
+        if meta and meta.schema == settings.config.schema():
+            return None
+        return Donor(settings.warm_start, self._snapshots_of(settings.warm_start), meta.epoch if meta else 0)
 
-    def _start(self) -> Learner:
+    def _start(self, newest: Location | None) -> Learner:
         """Return the learner of the newest snapshot, or one that is warm-started: its epoch is 0."""
         if self._donor is None:
-            return self._open_learner(self._snapshots.latest())
+            return self._open_learner(newest)
         try:
             return self._donor.learner(self._settings.loop, self._settings.config, self._urgent)
         except RebuildError as error:

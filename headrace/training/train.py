@@ -15,12 +15,12 @@ from headrace.learner.samples.bounded_source import BoundedSource
 from headrace.learner.settings import LoopSettings
 from headrace.learner.versions.guard import GuardLimits
 from headrace.learner.versions.publish import read_published_versions
-from headrace.learner.versions.snapshot import Snapshots, load
+from headrace.learner.versions.snapshot import Snapshots
 from headrace.log.decision import decide
 from headrace.log.sample_range import offset_at
 from headrace.schemas.versions.version_policy import version_text
 from headrace.stack.model_settings import device, ranker
-from headrace.store.snapshot_files import snapshots_of
+from headrace.store.snapshot_files import read_meta, snapshots_of
 from headrace.timestamps import utc
 from headrace.training.archived_samples import samples_of
 from headrace.training.lock import exclusive_lock
@@ -128,7 +128,7 @@ def _learn(layout: Layout, endpoints: Endpoints, training: Training) -> None:
 def _is_complete(layout: Layout, training: Training) -> bool:
     """Whether all samples are learned, published and in a snapshot, so that only the record is missing."""
     folder = Snapshots(snapshots_of(layout.snapshots, training.model)).latest()
-    return folder is not None and load(folder)[0].offset >= training.span.until
+    return folder is not None and read_meta(folder).offset >= training.span.until
 
 
 def _settings(layout: Layout, endpoints: Endpoints, training: Training) -> AppSettings:
