@@ -1,8 +1,8 @@
 """The SQL of a job, and its compiled plan: the operators that its state belongs to, as a file.
 
 A savepoint holds the state of a plan's operators. The planner of a later Flink may make other operators of the same
-SQL; from the file it makes the same ones (https://cwiki.apache.org/confluence/x/KZBnCw, FLIP-190). The file holds no
-options of tables, so neither addresses nor secrets.
+SQL; from the file it makes the same ones (Flink's FLIP-190, "Support Version Upgrades for Table API & SQL Programs").
+The file holds no options of tables, so neither addresses nor secrets.
 """
 
 import sys

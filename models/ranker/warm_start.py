@@ -127,16 +127,16 @@ def _carried_tensors(
 ) -> dict[str, Floats]:
     before, after, shared = axes(of), axes(to), _shared_tensors(of, to)
     return {
-        name: _carried(values, donor[name], axes=after[name], donor_axes=before[name]) if name in shared else values
+        name: _carried(values, donor[name], labels=after[name], donor_labels=before[name]) if name in shared else values
         for name, values in initial.items()
     }
 
 
-def _carried(values: Floats, donor: Floats, *, axes: tuple[Labels, ...], donor_axes: tuple[Labels, ...]) -> Floats:
+def _carried(values: Floats, donor: Floats, *, labels: tuple[Labels, ...], donor_labels: tuple[Labels, ...]) -> Floats:
     """Return initial values with the donor's where the labels of all axes match."""
-    here, there = zip(*(_matches(*each) for each in zip(axes, donor_axes, strict=True)), strict=True)
+    here, there = zip(*(_matches(*each) for each in zip(labels, donor_labels, strict=True)), strict=True)
     carried = values.copy()
-    if len(axes) == 2:  # rows are what a matrix reads: a new one adds nothing to a column of the donor
+    if len(labels) == 2:  # rows are what a matrix reads: a new one adds nothing to a column of the donor
         unknown = np.setdiff1d(np.arange(len(values)), here[0])
         carried[np.ix_(unknown, here[1])] = 0.0
     carried[np.ix_(*here)] = donor[np.ix_(*there)]
