@@ -1,12 +1,14 @@
 """Release feature versions: plan, apply, backfill, promote and retire, as `headrace features` does."""
 
+import re
 import time
 from collections.abc import Callable
 from typing import TypeAlias
 
 from msgspec import Struct
 
-from headrace.connections.redis_clients import Client
+from headrace.connections.kafka_clients import admin
+from headrace.connections.redis_clients import Client, connect
 from headrace.console import progress
 from headrace.errors import UsageProblem
 from headrace.features.cost import Cost
@@ -18,10 +20,12 @@ from headrace.lang.planner.diff import Change, adopt_wording, compare
 from headrace.lang.syntax.duration import parse_duration
 from headrace.layout import Endpoints
 from headrace.log.clean_log import CleanLog
-from headrace.log.feature_versions import Registry, shared_job
+from headrace.log.feature_versions import Registry, feature_topics, shared_job
+from headrace.schemas.defaults import LIVE_MODEL
 from headrace.schemas.model.ranker_inputs import SHIPPED, Inputs
 from headrace.serving.feature_dependencies import missing_features
 from headrace.stack.flink_rest import FlinkRest
+from headrace.store.kafka.lag import consumer_groups, has_read, topic_ends
 from headrace.store.versions import LiveState, Version, Versions
 from headrace.timestamps import parse_time
 from headrace.wait import wait_until
@@ -167,11 +171,12 @@ def backfill_version(
     since: str,
     reconcile: Reconcile = _already_reconciled,
 ) -> Version:
-    """Let a version read the log from further back, and wait until it has read all events up to now.
+    """Let a version read the log from further back; wait until the store has the values of all events up to now.
 
     Raises:
         UsageProblem: the version shares its job, or `since` is not valid.
-        EnvironmentProblem: its job did not start, or did not finish in time.
+        EnvironmentProblem: its job did not start, or it or the loader did not finish in time.
+        StoreError: the store does not answer.
     """
     if version.job == shared_job(version.group.source):
         message = f"{version.name} has run since the first start and has read the whole log already"
@@ -199,6 +204,20 @@ def _watch(endpoints: Endpoints, version: Version, *, until_ms: int) -> None:
         hint = "Look at Flink's web page; the same command continues the backfill."
         wait_until(is_done, what=f"the backfill of {version.name}", deadline_s=_FILLED_S, hint=hint)
     log.close()
+    _wait_for_loader(endpoints, version)
+
+
+def _wait_for_loader(endpoints: Endpoints, version: Version) -> None:
+    """Wait until the store has what the version's job has written so far."""
+    broker, client = admin(endpoints.bootstrap), connect(endpoints.redis_url)
+    ends = topic_ends(broker, "|".join(re.escape(topic.name) for topic in feature_topics((version.group,))))
+
+    def is_loaded() -> bool:
+        loader = consumer_groups(client, LIVE_MODEL).get("loader")  # under another name once the store is emptied
+        return loader is not None and has_read(endpoints.bootstrap, broker, loader.group, ends)
+
+    hint = "Look at the loader's log and at `headrace status`; the same command continues the backfill."
+    wait_until(is_loaded, what=f"the values of {version.name} in the store", deadline_s=_FILLED_S, hint=hint)
 
 
 def _from_ms(since: str, now_ms: int) -> int:

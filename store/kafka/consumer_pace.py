@@ -2,16 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
 
 from headrace.connections.kafka_clients import admin
-from headrace.store.kafka.lag import ConsumerGroup, Lag, lags, positions
-from headrace.store.kafka.log import LogReader
+from headrace.store.kafka.lag import ConsumerGroup, Lag, has_read, lags, positions
 
 _LOOK_S = 0.25
 _STALLED_S = 180.0  # longer than a job needs to start from a checkpoint
 _GROWTH = 1.5
-_MARKERS = 50  # up to about 50 transactions without a record may be at the end of a partition
 
 
 class Stalled(Exception):
@@ -64,20 +61,10 @@ class ConsumerPace:
             if name in self._look():
                 ends = {each: at.end for each, at in positions(self._admin, group).items()}
                 self._wait_until_read(
-                    lambda looked, _, name=name, ends=ends: looked != name or self._is_read(name, ends)
+                    lambda looked, _, name=name, group=group, ends=ends: (
+                        looked != name or has_read(self._bootstrap, self._admin, group.group, ends)
+                    )
                 )
-
-    def _is_read(self, name: str, ends: Mapping[tuple[str, int], int]) -> bool:
-        """Whether a group has read everything before these offsets; it never commits the markers of transactions."""
-        found = positions(self._admin, self._groups[name])
-        left = {each: found[each].begin for each, end in ends.items() if each in found and found[each].begin < end}
-        if sum(ends[each] - begin for each, begin in left.items()) > _MARKERS * len(ends):
-            return False
-        return not any(self._has_record(topic, number, at, ends) for (topic, number), at in left.items())
-
-    def _has_record(self, topic: str, number: int, at: int, ends: Mapping[tuple[str, int], int]) -> bool:
-        with closing(LogReader(self._bootstrap, topic, {number: at})) as reader:
-            return any(True for _ in reader.read_to_end(ends={number: ends[topic, number]}))
 
     def _wait_until_read(self, is_close: Callable[[str, Lag], bool]) -> None:
         moved_s: dict[str, float] = {}

@@ -5,6 +5,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from typing import Any, cast
 
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
@@ -15,9 +16,11 @@ from msgspec import Struct
 from headrace.connections.redis_clients import Client
 from headrace.schemas.redis_keys import MARK
 from headrace.schemas.topics import EVENTS, EVENTS_CLEAN, EXPOSURES, SAMPLES, Topic, prefixed
+from headrace.store.kafka.log import LogReader
 from headrace.store.loader import GROUP
 
 _TIMEOUT_S = 10.0
+_MARKERS = 50  # up to about 50 transactions without a record may be at the end of a partition
 
 
 class ConsumerGroup(Struct, frozen=True):
@@ -75,6 +78,34 @@ def positions(admin: AdminClient, group: ConsumerGroup) -> dict[tuple[str, int],
 def _lag(found: Mapping[tuple[str, int], Position]) -> Lag:
     behind = sum(max(each.end - each.begin, 0) for each in found.values())
     return Lag(behind, sum(max(each.committed, 0) for each in found.values()))
+
+
+def has_read(bootstrap: str, admin: AdminClient, group: str, ends: Mapping[tuple[str, int], int]) -> bool:
+    """Whether a group has read every record before these offsets; it never commits the markers of transactions.
+
+    A partition that the group has never committed counts from its beginning.
+
+    Raises:
+        KafkaException: the broker does not answer.
+    """
+    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=_TIMEOUT_S)
+    partitions = asked[group].result().topic_partitions or []
+    committed = {(one.topic, one.partition): one.offset for one in partitions if one.offset >= 0}
+    next_offsets = _offsets(admin, ends.keys() - committed.keys(), OffsetSpec.earliest()) | committed
+    left = {each: next_offsets[each] for each, end in ends.items() if next_offsets.get(each, end) < end}
+    if sum(ends[each] - begin for each, begin in left.items()) > _MARKERS * len(ends):
+        return False
+    return not any(_has_record(bootstrap, *each, begin, ends[each]) for each, begin in left.items())
+
+
+def _has_record(bootstrap: str, topic: str, partition: int, begin: int, end: int) -> bool:
+    with closing(LogReader(bootstrap, topic, {partition: begin})) as reader:
+        return any(True for _ in reader.read_to_end(ends={partition: end}))
+
+
+def topic_ends(admin: AdminClient, pattern: str) -> dict[tuple[str, int], int]:
+    """End offsets of every partition of the topics with these names; raises as `end_offsets` does."""
+    return end_offsets(admin, _partitions(admin, pattern))
 
 
 def end_offsets(admin: AdminClient, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
