@@ -143,6 +143,12 @@ SHIPPED = Inputs(
         Column("history.contains", "cross", "plain", 1.0),
         Column("history.category_share", "cross", "plain", 2.0),
         Column("history.likeness", "cross", "plain", 2.0),
+        Column("history.likeness_recent", "cross", "plain", 2.0),
+        Column("history.likeness_newest", "cross", "plain", 2.0),
+        Column("history.words", "cross", "plain", 4.0),
+        Column("history.words_recent", "cross", "plain", 4.0),
+        Column("history.years_apart", "cross", "log", 0.5),
+        Column("history.years_apart_recent", "cross", "log", 0.5),
     ),
     missing=(
         "user_recent.idle_s",
@@ -172,6 +178,12 @@ COMPUTED: Mapping[str, tuple[str, ...]] = {
     "history.contains": (SHIPPED.reads.history,),
     "history.category_share": (SHIPPED.reads.history,),
     "history.likeness": (SHIPPED.reads.history,),
+    "history.likeness_recent": (SHIPPED.reads.history,),
+    "history.likeness_newest": (SHIPPED.reads.history,),
+    "history.words": (SHIPPED.reads.history,),
+    "history.words_recent": (SHIPPED.reads.history,),
+    "history.years_apart": (SHIPPED.reads.history,),
+    "history.years_apart_recent": (SHIPPED.reads.history,),
 }
 """The inputs that serving computes, and the features that each is made of. The others are features as they are."""
 

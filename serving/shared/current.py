@@ -16,7 +16,7 @@ from headrace.serving.state.columns import Columns
 CURRENT, REPORT, METRICS = "current.json", "report.json", "metrics.prom"
 
 
-_FORMAT = 1  # to be raised with every change of what the files of `serving.shared.state_files` contain
+_FORMAT = 2  # to be raised with every change of what the files of `serving.shared.state_files` contain
 
 
 def layout_of(config: RankerConfig) -> str:

@@ -19,6 +19,7 @@ from headrace.serving.state.catalogue import Catalogue
 from headrace.serving.state.columns import SHIPPED_COLUMNS, Columns
 from headrace.serving.state.exploration_pool import ExplorationPool
 from headrace.serving.state.item_features import ItemFeatures
+from headrace.serving.state.tag_lists import TagLists
 from headrace.serving.state.tags import Tags
 from headrace.serving.state.texts import Blobs, Texts
 
@@ -45,8 +46,8 @@ def write_catalogue(path: Path, catalogue: Catalogue) -> None:
         "name_ends": names.ends,
         "packed": packed.data,
         "packed_ends": packed.ends,
-        "tag_codes": catalogue.tags.codes,
-        "tag_weights": catalogue.tags.weights,
+        **_arrays_of("tags", catalogue.tags),
+        **_arrays_of("words", catalogue.words),
     }
     if content is not None:
         arrays |= {"content": content.values, "content_missing": content.missing}
@@ -64,13 +65,24 @@ def read_catalogue(path: Path) -> Catalogue:
         category_names=category_names,
         category_code={name: code for code, name in enumerate(category_names)},
         sellers=msgspec.json.decode(file.texts["sellers"], type=list[str]),
-        tags=Tags(arrays["tag_codes"], arrays["tag_weights"]),
+        tags=Tags(**_part(arrays, "tags")),
+        words=Tags(**_part(arrays, "words")),
         content=content,
         packed=Blobs(arrays["packed"], arrays["packed_ends"]),
     )
 
 
-_CATALOGUE_ARRAYS = ("ids", "categories", "codes", "seller_codes", "price", "born_at", "by_age")
+_CATALOGUE_ARRAYS = ("ids", "categories", "codes", "seller_codes", "price", "born_at", "by_age", "year")
+
+
+def _arrays_of(name: str, part: Tags | TagLists) -> dict[str, NDArray[Any]]:
+    """The arrays of a part, each as `name/field`."""
+    return {f"{name}/{field}": values for field, values in structs.asdict(part).items()}
+
+
+def _part(arrays: Mapping[str, NDArray[Any]], name: str) -> dict[str, NDArray[Any]]:
+    """The arrays of a part by field."""
+    return {key.removeprefix(f"{name}/"): values for key, values in arrays.items() if key.startswith(f"{name}/")}
 
 
 class _FeatureFacts(Struct, frozen=True):
@@ -87,6 +99,7 @@ def write_features(path: Path, features: ItemFeatures) -> None:
         "values": features.values,
         "hot": features.hot,
         "lasting": features.lasting,
+        **_arrays_of("by_tag", features.by_tag),
         "hot_in": np.concatenate(hot_in) if hot_in else np.zeros(0, np.int64),
         "hot_in_ends": np.cumsum([len(ids) for ids in hot_in], dtype=np.int64),
     }
@@ -107,6 +120,7 @@ def read_features(path: Path, columns: Columns = SHIPPED_COLUMNS) -> ItemFeature
         hot=arrays["hot"],
         hot_in=dict(zip(facts.hot_in, hot_in, strict=False)),
         lasting=arrays["lasting"],
+        by_tag=TagLists(**_part(arrays, "by_tag")),
         columns=columns,
     )
 

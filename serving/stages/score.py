@@ -11,6 +11,7 @@ from headrace.schemas.ids import hash64
 from headrace.schemas.versions.aliases import LIVE
 from headrace.serving.stages.blend import Blend, blend
 from headrace.serving.stages.explore import Draws
+from headrace.serving.stages.hydrate import NEWEST
 from headrace.serving.stages.sources import clicked_after, together
 from headrace.serving.state import item_features
 from headrace.serving.state.catalogue import Catalogue
@@ -152,8 +153,31 @@ def _crosses(user: User, candidates: Candidates, state: ServingState, rows: Doub
         "user_price.dearness": _dearness(user, catalogue.price[candidates.indexes]),
         "history.contains": user.has_clicked(candidates.ids).astype(np.float64),
         "history.category_share": np.bincount(catalogue.codes[past], minlength=count)[codes] / max(len(past), 1),
-        "history.likeness": catalogue.tags.likeness(past, candidates.indexes),
+        **_likenesses(past, catalogue, candidates.indexes),
     }
+
+
+def _likenesses(past: Indexes, catalogue: Catalogue, candidates: Indexes) -> dict[str, Doubles]:
+    """How alike each candidate is to the whole history, to its newest few items, and to the newest one. [C] each."""
+    whole, recent, newest = catalogue.tags.likeness((past, past[:NEWEST], past[:1]), candidates)
+    words, recent_words = catalogue.words.likeness((past, past[:NEWEST]), candidates)
+    return {
+        "history.likeness": whole,
+        "history.likeness_recent": recent,
+        "history.likeness_newest": newest,
+        "history.words": words,
+        "history.words_recent": recent_words,
+        "history.years_apart": _years_apart(past, catalogue, candidates),
+        "history.years_apart_recent": _years_apart(past[:NEWEST], catalogue, candidates),
+    }
+
+
+def _years_apart(past: Indexes, catalogue: Catalogue, candidates: Indexes) -> Doubles:
+    """Years between a candidate's and the mean of a history's; NaN if either is unknown. [C]."""
+    years = catalogue.year[past]
+    known = ~np.isnan(years)
+    mean = years[known].mean() if known.any() else np.nan
+    return np.abs(catalogue.year[candidates] - mean)
 
 
 def _dearness(user: User, price: Doubles) -> Doubles:

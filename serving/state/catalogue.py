@@ -1,5 +1,6 @@
 """The catalogue as arrays: the items that may be shown at all. Immutable; a change makes a new one."""
 
+import math
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
 
@@ -11,17 +12,24 @@ from headrace.models.content.vectors import Content, ContentLayout
 from headrace.models.ranker.items import Items
 from headrace.schemas.catalogue import Item
 from headrace.schemas.ids import hash64
-from headrace.serving.state.tags import Tags, tags_of
+from headrace.serving.state.tags import Tags, tags_of, words_of, year_of
 
 _NOTHING = ContentLayout()
 
 
 class Entry(Struct, frozen=True):
-    """An item, the hashes of its id and category, and its vectors packed as in exposures, or empty."""
+    """An item and what is derived from it once.
+
+    Attributes:
+        id, category: hashes of its id and category. `words`, `year`: of its title, see `serving.state.tags`.
+        packed: its vectors as in exposures, or empty.
+    """
 
     id: int
     category: int
     item: Item
+    words: tuple[str, ...] = ()
+    year: float = math.nan
     packed: bytes = b""
 
 
@@ -34,6 +42,7 @@ class Catalogue(Struct, frozen=True, kw_only=True):
         category_code: code by category name. `sellers`, `seller_codes`: the same for sellers, -1 for none.
         price: [N], NaN if unknown. `born_at`: [N], ms.
         by_age: [N], indexes, the youngest first; those not yet born precede them.
+        tags, words: the tags, and the words of the titles. `year`: [N], the year in the title or tags, NaN without.
         content: vectors of the N items; `packed`: as exposures carry them. None and empty if none are declared.
     """
 
@@ -49,6 +58,8 @@ class Catalogue(Struct, frozen=True, kw_only=True):
     born_at: Ids
     by_age: Indexes
     tags: Tags
+    words: Tags
+    year: Doubles
     content: Content | None = None
     packed: Sequence[bytes] = ()
 
@@ -94,9 +105,15 @@ class Catalogue(Struct, frozen=True, kw_only=True):
 
 
 def entry_of(item: Item, layout: ContentLayout = _NOTHING) -> Entry:
-    """A catalogue entry; the item's vectors are packed here, once."""
-    packed = layout.pack(item)
-    return Entry(hash64(item.item_id), hash64(item.category), structs.replace(item, content={}), packed)
+    """A catalogue entry."""
+    return Entry(
+        hash64(item.item_id),
+        hash64(item.category),
+        structs.replace(item, content={}),
+        words=words_of(item),
+        year=year_of(item),
+        packed=layout.pack(item),
+    )
 
 
 def build(items: Collection[Entry], layout: ContentLayout = _NOTHING) -> Catalogue:
@@ -120,7 +137,9 @@ def build(items: Collection[Entry], layout: ContentLayout = _NOTHING) -> Catalog
         price=np.array([np.nan if item.price is None else item.price for item in records], np.float64),
         born_at=born_at,
         by_age=np.argsort(-born_at, kind="stable"),
-        tags=tags_of(records),
+        tags=tags_of([item.tags for item in records]),
+        words=tags_of([entry.words for entry in shown]),
+        year=np.array([entry.year for entry in shown], np.float64),
         content=layout.unpack(packed) if layout else None,
         packed=packed,
     )

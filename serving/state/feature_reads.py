@@ -24,6 +24,7 @@ def read_by(inputs: Inputs = SHIPPED) -> dict[str, tuple[str, ...]]:
         "nearest": (reads.history,),
         "next": (reads.history, reads.next),
         "together": (reads.history, reads.together, reads.clicks),
+        "content": (reads.history, reads.clicks),
         "newest": (),
         "trending": (reads.heat, reads.top_categories, reads.country, reads.daypart),
         "popular": (reads.lasting,),

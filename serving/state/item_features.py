@@ -5,8 +5,10 @@ from msgspec import Struct
 
 from headrace.models.array_types import Doubles, Flags, Ids, Indexes
 from headrace.serving.state import catalogue as catalogues
+from headrace.serving.state import tag_lists
 from headrace.serving.state.catalogue import Catalogue
 from headrace.serving.state.columns import SHIPPED_COLUMNS, Columns, filled
+from headrace.serving.state.tag_lists import TagLists
 
 FEW_IMPRESSIONS = 50  # with fewer an item counts as hardly shown, and exploration draws it more often
 _HOT = 300
@@ -22,6 +24,7 @@ class ItemFeatures(Struct, frozen=True, kw_only=True):
         read_at: the time that the values are of, ms; 0 before the first.
         columns: the meaning of K.
         hot: ids by falling heat; `hot_in`: the same, by category. `lasting`: ids by falling clicks of a week.
+        by_tag: ids by falling clicks ever, by tag.
     """
 
     version: dict[str, int]
@@ -31,6 +34,7 @@ class ItemFeatures(Struct, frozen=True, kw_only=True):
     hot: Ids
     hot_in: dict[str, Ids]
     lasting: Ids
+    by_tag: TagLists
     columns: Columns = SHIPPED_COLUMNS
 
     @classmethod
@@ -91,6 +95,7 @@ def build(
         hot=catalogue.ids[order[:_HOT]],
         hot_in=hot_in,
         lasting=catalogue.ids[_falling(lasting, catalogue)[:_HOT]],
+        by_tag=tag_lists.build(catalogue, filled(columns.column(values, columns.inputs.reads.clicks), 0.0)),
         columns=columns,
     )
 

@@ -34,6 +34,8 @@ def items(count: int, categories: int, **changes: object) -> list[Item]:
                 "category": f"c{n % categories}",
                 "price": float(n % 50),
                 "born_at": NOW - 1000 * n,
+                "title": f"item {n % 12} ({1990 + n % 30})",
+                "tags": [f"t{n % 7}", f"t{n % 11}"],
                 **changes,
             }
         )

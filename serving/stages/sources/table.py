@@ -6,13 +6,14 @@ All arms have the same sources: an experiment compares rankings only.
 from functools import cache
 
 from headrace.schemas.exposures import EXPLORE
-from headrace.serving.stages.sources import clicked_after, nearest, newest, popular, together, trending
+from headrace.serving.stages.sources import clicked_after, content, nearest, newest, popular, together, trending
 from headrace.serving.stages.sources.source import Source
 
 SOURCES: tuple[Source, ...] = (
     nearest.SOURCE,
     clicked_after.SOURCE,
     together.SOURCE,
+    content.SOURCE,
     newest.SOURCE,
     trending.SOURCE,
     popular.SOURCE,

@@ -23,7 +23,7 @@ def test_a_file_without_rules_has_the_defaults(tmp_path: Path) -> None:
 
 
 def test_quotas_and_the_number_of_candidates_count(tmp_path: Path) -> None:
-    quotas = {"nearest": 30, "newest": 5, "popular": 5, "next": 0, "together": 0}
+    quotas = {"nearest": 30, "newest": 5, "popular": 5, "next": 0, "together": 0, "content": 0}
     rules = read_config(config(tmp_path, {"candidates": 90, "quotas": quotas})).rules
     found = retrieve(worlds.query(), worlds.state(count=400, categories=8), Faults(), rules)
     assert {name: len(ids) for name, ids in found.items()} == {**quotas, "trending": 50}
