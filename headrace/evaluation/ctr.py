@@ -17,7 +17,7 @@ from headrace.evaluation.to_sample import ShownItem, build_sample
 from headrace.lang.plan.plan import Plan
 from headrace.models.array_types import Doubles
 from headrace.models.ranker.config import RankerConfig
-from headrace.replay.recordings import Visit
+from headrace.replay.recordings import Visit, shown_together
 from headrace.replay.writer import ExposureBuilder, build_events
 from headrace.schemas.model.heads import SHIPPED_HEADS, Head
 from headrace.schemas.samples import Sample
@@ -97,15 +97,11 @@ def build_samples(
 
     `head`: the score head, which they label.
 
-    Rows of one slate and user were candidates of one request, so their inputs depend on each other; other rows are
-    separate requests.
+    Rows of one user, and of one slate where the log names them, were candidates of one request, so their inputs depend
+    on each other.
     """
-    requests: dict[tuple[str, str], list[int]] = {}
-    for row in rows:
-        slate = slates[row]
-        requests.setdefault((slate or f"row-{row}", visits[row].user_id if slate else ""), []).append(row)
     samples: dict[int, Sample] = {}
-    for members in requests.values():
+    for members in shown_together(visits, rows, slates=slates):
         exposure = exposures.exposure(f"row-{members[0]}", *(visits[row] for row in members))
         for row, slot in zip(members, exposure.slots, strict=True):
             shown = ShownItem(

@@ -48,7 +48,8 @@ class Skew(Struct, kw_only=True):
     """Result of the comparison, by input [F].
 
     Attributes:
-        names: the inputs. Ranks are not compared, because they depend on candidates that were not logged.
+        names: the inputs. What depends on more than the log is not compared: ranks, on candidates that were not
+            logged, and `request.count`, as a slate may have fewer items than were asked for.
         slots: number of slots compared.
         mismatched: served values outside the log's range.
         missing: mismatches where 0 was served and the log gives another value.
@@ -72,7 +73,7 @@ class Skew(Struct, kw_only=True):
     @property
     def compared(self) -> Flags:
         """Which inputs are compared [F]."""
-        return np.array([not name.endswith(".rank") for name in self.names])
+        return np.array([not name.endswith(".rank") and name != "request.count" for name in self.names])
 
     def add(self, served: Doubles, log: "LogRange") -> None:
         """Compare the inputs of a slate's slots [S, F] with the log."""
@@ -138,7 +139,7 @@ def _inputs(recomputed: OfflineFeatures, exposure: Exposure) -> Doubles:
         user_id=exposure.user_id,
         session_id=exposure.session_id,
         surface=exposure.surface,
-        count=1,
+        count=len(exposure.slots),
         at_ms=exposure.received_at,
         seed=0,
         arm=_ARM,

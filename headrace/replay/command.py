@@ -52,7 +52,7 @@ def run(layout: Layout, file: Path, *, recording_format: str, speed: str, say: S
             speed=factor, close_after_ms=closes_after_ms, on_progress=lambda number: bar.update(task, completed=number)
         )
     say(f"wrote {counts.exposures} exposures and {counts.events} events; waiting for the pipeline")
-    samples = wait_for_samples(endpoints, f"{recording_format}-{counts.exposures - 1}")
+    samples = wait_for_samples(endpoints, counts.last)
     wait_for_features(endpoints, replayer, recording)
     say(f"{samples} samples written; features of the last {_COMPARED} visits in Redis equal the executor's")
     say(f"the stack keeps running, without serving: `headrace status`, `headrace tail samples`; stop: {_down(layout)}")
@@ -86,8 +86,8 @@ def _factor(speed: str) -> float:
     return factor
 
 
-def wait_for_samples(endpoints: Endpoints, last_request: str) -> int:
-    """Wait until the last slot is closed, and return the number of samples up to it."""
+def wait_for_samples(endpoints: Endpoints, last: tuple[str, int]) -> int:
+    """Wait until the last slot, of a request and a position, is closed; returns the number of samples up to it."""
     found = 0
     with closing(LogReader(endpoints.bootstrap, SAMPLES.name)) as reader:
 
@@ -96,7 +96,7 @@ def wait_for_samples(endpoints: Endpoints, last_request: str) -> int:
             for message in reader.read(0.5):
                 found += 1
                 sample = decode_sample(message.value() or b"")
-                if sample and sample.request_id == last_request and _is_at_close(sample):
+                if sample and (sample.request_id, sample.position) == last and _is_at_close(sample):
                     return True
             return False
 

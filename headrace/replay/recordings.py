@@ -6,7 +6,7 @@ used only in the feedback.
 
 import csv
 import gzip
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -102,6 +102,17 @@ def in_sessions(rows: Iterable[tuple[str, str, int, Feedback]]) -> Iterator[Visi
         number += at_ms - before > _SESSION_GAP_MS
         last[user] = (at_ms, number)
         yield Visit(user_id=user, item_id=item, at_ms=at_ms, session_id=f"{user}-{number}", feedback=feedback)
+
+
+def shown_together(visits: Sequence[Visit], rows: Iterable[int], *, slates: Sequence[str] = ()) -> list[list[int]]:
+    """Split rows of one time into requests: what a user saw at one time was asked for at once.
+
+    `slates`: of each visit, the slate that the log names, "" for none; two slates of a user are two requests.
+    """
+    requests: dict[tuple[str, str], list[int]] = {}
+    for row in rows:
+        requests.setdefault((visits[row].user_id, slates[row] if slates else ""), []).append(row)
+    return list(requests.values())
 
 
 READERS: dict[str, Callable[[Path], Recording]] = {"kuairand": kuairand, "movietweetings": movietweetings}

@@ -1,18 +1,19 @@
 """Write a recorded log to the topics, as a trusted producer.
 
-Each visit becomes one exposure, with the features it would have been served with (aggregated and assembled as for live
-requests, over the visits before it), then its impression and its feedback, all with the recorded time as `received_at`.
-The log ends with a tick that closes every slot.
+The visits of a user at one time become one exposure, with the features it would have been served with (aggregated and
+assembled as for live requests, over the visits before it); then come each one's impression and feedback, all with the
+recorded time as `received_at`. The log ends with a tick that closes every slot.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 from msgspec import Struct
 
 from headrace.lang.plan.plan import Plan
-from headrace.replay.recordings import Recording, Visit
+from headrace.replay.recordings import Recording, Visit, shown_together
 from headrace.schemas.defaults import HISTORY
 from headrace.schemas.events import Event
 from headrace.schemas.exposures import Exposure, Slot
@@ -29,10 +30,11 @@ _DAYPARTS = ("night", "morning", "afternoon", "evening")
 
 
 class Counts(Struct, frozen=True):
-    """Numbers of records that a replay has written."""
+    """Numbers of records that a replay has written, and the last slot: its request and its position."""
 
     exposures: int
     events: int
+    last: tuple[str, int]
 
 
 class ExposureBuilder:
@@ -47,7 +49,7 @@ class ExposureBuilder:
     def exposure(self, request_id: str, *visits: Visit) -> Exposure:
         """Build the exposure of visits shown to a user at once: one slot each, inputs as of the visits before them."""
         visit = visits[0]
-        query = self._recomputed.hydrate(build_query(request_id, visit))
+        query = self._recomputed.hydrate(build_query(request_id, visit, count=len(visits)))
         item_ids = [each.item_id for each in visits]
         slots = [
             Slot(
@@ -95,26 +97,26 @@ class ExposureBuilder:
         self._recomputed.add_events(events)
 
 
-def build_query(request_id: str, visit: Visit) -> Query:
-    """Build the request of a visit."""
+def build_query(request_id: str, visit: Visit, *, count: int = 1) -> Query:
+    """Build the request that a visit is of; `count`: how many items it asks for."""
     return Query(
         request_id=request_id,
         user_id=visit.user_id,
         session_id=visit.session_id,
         surface="feed",
-        count=1,
+        count=count,
         at_ms=visit.at_ms,
         seed=0,
         arm=ARM,
     )
 
 
-def build_events(request_id: str, visit: Visit) -> list[Event]:
-    """Build the events of a visit: its impression and its feedback."""
+def build_events(request_id: str, visit: Visit, *, position: int = 0) -> list[Event]:
+    """Build the events of a visit: its impression and its feedback; `position`: its slot of the request."""
     feedback = [("impression", None), *visit.feedback]
     return [
         Event(
-            event_id=f"{request_id}-{number}-{kind}",
+            event_id=f"{request_id}-{position}-{number}-{kind}",
             user_id=visit.user_id,
             event_type=kind,
             occurred_at=visit.at_ms,
@@ -122,7 +124,7 @@ def build_events(request_id: str, visit: Visit) -> list[Event]:
             item_id=visit.item_id,
             session_id=visit.session_id,
             request_id=request_id,
-            position=0,
+            position=position,
             value=value,
         )
         for number, (kind, value) in enumerate(feedback)
@@ -163,23 +165,31 @@ class Replayer:
             on_progress: called with the number of visits written, every few hundred visits.
         """
         self._writer.items(self._recording.items)
-        visits = self._recording.visits
-        begun, first_ms, events = time.monotonic(), visits[0].at_ms, 0
-        for number, visit in enumerate(visits):
-            due_s = (visit.at_ms - first_ms) / 1000 / speed - (time.monotonic() - begun)
+        visits, counts = self._recording.visits, Counts(0, 0, ("", 0))
+        begun, first_ms, reported = time.monotonic(), visits[0].at_ms, 0
+        for at_ms, moment in groupby(range(len(visits)), key=lambda row: visits[row].at_ms):
+            due_s = (at_ms - first_ms) / 1000 / speed - (time.monotonic() - begun)
             if due_s > 0:
                 time.sleep(due_s)
-            events += self._visit(f"{self._name}-{number}", visit)
-            if number % _POLL_EACH == 0:
-                on_progress(number)
+            rows = list(moment)
+            counts = self._moment(shown_together(visits, rows), counts)
+            if rows[-1] >= reported:
+                on_progress(rows[-1])
+                reported = rows[-1] + _POLL_EACH
         self._writer.close(visits[-1].at_ms + close_after_ms)
         on_progress(len(visits))
-        return Counts(len(visits), events)
+        return counts
 
-    def _visit(self, request_id: str, visit: Visit) -> int:
-        self._writer.write(self.exposures.exposure(request_id, visit))
-        events = build_events(request_id, visit)
+    def _moment(self, requests: Sequence[Sequence[int]], before: Counts) -> Counts:
+        """Write what was shown at one time, and what came of it; returns the counts with it."""
+        visits, events = self._recording.visits, list[Event]()
+        for rows in requests:
+            request_id, shown = f"{self._name}-{rows[0]}", [visits[row] for row in rows]
+            self._writer.write(self.exposures.exposure(request_id, *shown))
+            for position, visit in enumerate(shown):
+                events += build_events(request_id, visit, position=position)
         for event in events:
             self._writer.write(event)
         self.exposures.add_events(events)
-        return len(events)
+        last = (f"{self._name}-{requests[-1][0]}", len(requests[-1]) - 1)
+        return Counts(before.exposures + len(requests), before.events + len(events), last)

@@ -106,7 +106,7 @@ def inputs(query: Query, candidates: Candidates, state: ServingState, rows: Doub
     crosses |= {name: _of_members(each, candidates, catalogue) for name, each in query.user.crosses.items()}
     return columns.assembler.assemble(
         len(candidates),
-        user=_declared(query.user.numbers, columns.of("user")),
+        user=_declared(query.user.numbers | {"request.count": float(query.count)}, columns.of("user")),
         items=_declared(values, columns.of("item")),
         crosses=_declared(crosses, columns.of("cross")),
         apart=apart,

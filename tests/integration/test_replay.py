@@ -9,6 +9,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 from msgspec import Struct, structs
@@ -79,31 +80,45 @@ def write_first(count: int, path: Path) -> None:
         writer.writerows(rows)
 
 
-def batch_join(path: Path) -> Counter[tuple[str, str, bool]]:
-    """(request, head, positive) of a file, read anew and joined as plainly as can be."""
+Slot: TypeAlias = tuple[str, int]  # a request and a position
+
+
+def slots_of(shown: Sequence[tuple[str, int]]) -> list[Slot]:
+    """The slot of each row, by its user and its time: what a user saw at one time is a request."""
+    first: dict[tuple[str, int], int] = {}
+    positions: Counter[int] = Counter()
+    slots: list[Slot] = []
+    for number, key in enumerate(shown):
+        request = first.setdefault(key, number)
+        slots.append((f"kuairand-{request}", positions[request]))
+        positions[request] += 1
+    return slots
+
+
+def batch_join(path: Path) -> Counter[tuple[Slot, str, bool]]:
+    """(slot, head, positive) of a file, read anew and joined as plainly as can be."""
     with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
         rows = sorted(csv.DictReader(file, delimiter="\t"), key=lambda row: int(row["time_ms"]))
-    labels: Counter[tuple[str, str, bool]] = Counter()
-    for number, row in enumerate(rows):
-        request = f"kuairand-{number}"
-        labels[request, "click", row["is_click"] == "1"] += 1
-        labels[request, "engagement", int(row["play_time_ms"]) > 0] += 1
+    labels: Counter[tuple[Slot, str, bool]] = Counter()
+    for slot, row in zip(slots_of([(row["user_id"], int(row["time_ms"])) for row in rows]), rows, strict=True):
+        labels[slot, "click", row["is_click"] == "1"] += 1
+        labels[slot, "engagement", int(row["play_time_ms"]) > 0] += 1
         for head in SHIPPED_HEADS.names:
             if head not in ("click", "engagement"):  # the recording has no event of the others
-                labels[request, head, False] += 1
+                labels[slot, head, False] += 1
     return labels
 
 
 def test_samples_equal_a_batch_join(replayed: Replayed) -> None:
     samples = replayed.line.read("samples", SAMPLE.decode)
     labels = Counter(
-        (str(sample["request_id"]), head, float(str(sample[head])) > 0)
+        ((str(sample["request_id"]), int(str(sample["position"]))), head, float(str(sample[head])) > 0)
         for sample in samples
         for head in SHIPPED_HEADS.names
         if sample[head] is not None
     )
     expected = batch_join(replayed.path)
-    assert len({request for request, _, _ in expected}) == replayed.rows
+    assert len({slot for slot, _, _ in expected}) == replayed.rows
     assert labels == expected
     positives = sum(count for (_, _, positive), count in expected.items() if positive)
     assert len(samples) == positives + replayed.rows, "a row a positive, and one for what stayed open"
@@ -122,10 +137,12 @@ def accepted(recording: Recording) -> list[Event]:
     items = {item.item_id: item for item in recording.items}
     events: list[Event] = []
     fill = Computation(load_plan(FEATURES).source("clickstream")).fill
-    for number, visit in enumerate(recording.visits):
+    slots = slots_of([(visit.user_id, visit.at_ms) for visit in recording.visits])
+    for (request_id, position), visit in zip(slots, recording.visits, strict=True):
         item = items[visit.item_id]
         stamped = {"category": item.category, "price": item.price, "seller": item.seller}
-        events += [fill(structs.asdict(event) | stamped) for event in build_events(f"kuairand-{number}", visit)]
+        built = build_events(request_id, visit, position=position)
+        events += [fill(structs.asdict(event) | stamped) for event in built]
     return events
 
 

@@ -68,25 +68,39 @@ def test_no_row_depends_on_rows_of_its_timestamp_or_later(tmp_path):
     assert not np.array_equal(found[0].labels, found[1].labels)
 
 
-def test_rows_of_one_slate_are_candidates_of_one_request(tmp_path):
-    """In one slate the more popular of two items ranks above the other; alone each ranks in the middle."""
+def test_what_a_user_saw_at_once_is_one_request(tmp_path):
+    """In one request the more popular of two items ranks above the other; alone each ranks in the middle."""
     path, now = tmp_path / "slates.csv", 1_700_000_000
     rows = [(f"u{n}", "i0", now + n, 1, f"s{n}") for n in range(20)]
     rows += [("u99", item, now + 60, 0, "together") for item in ("i0", "i1")]
     rows += [("u99", item, now + 120, 0, "") for item in ("i0", "i1")]
+    rows += [("u99", item, now + 180, 0, f"apart-{item}") for item in ("i0", "i1")]
+    rows += [(user, item, now + 240, 0, "") for user, item in (("u98", "i0"), ("u99", "i1"))]
     text = "who,what,when,clicked,slate\n" + "".join(f"{','.join(map(str, row))}\n" for row in rows)
     path.write_text(text, encoding="utf-8")
     log = read(path, parse_columns("user=who,item=what,time=when,label=clicked,slate=slate", ()), warm_share=0.3)
     exposures, visits = ExposureBuilder(log.recording, load_plan(FEATURES)), log.recording.visits
     for row in range(20):
         exposures.add_events(build_events(f"row-{row}", visits[row]))
-    column = DENSE.index("item_engagement.clicks_24h.rank")
+    rank, count = DENSE.index("item_engagement.clicks_24h.rank"), DENSE.index("request.count")
     found = {}
-    for pair in ((20, 21), (22, 23)):
+    for pair in ((20, 21), (22, 23), (24, 25), (26, 27)):
         samples = list(ctr.build_samples(exposures, visits, pair, slates=log.slates))
         assert [sample.item_id for sample in samples] == ["i0", "i1"]
-        found[pair] = [float(np.frombuffer(sample.dense, "<f4")[column]) for sample in samples]
-    assert found == {(20, 21): [1.0, 0.0], (22, 23): [0.5, 0.5]}
+        dense = [np.frombuffer(sample.dense, "<f4") for sample in samples]
+        found[pair] = [(float(row[rank]), round(float(row[count]), 4)) for row in dense]
+    two, one = round(0.4 * float(np.log1p(2)), 4), round(0.4 * float(np.log1p(1)), 4)
+    together, alone = [(1.0, two), (0.0, two)], [(0.5, one), (0.5, one)]
+    assert found == {(20, 21): together, (22, 23): together, (24, 25): alone, (26, 27): alone}
+
+
+def test_what_a_user_sees_later_does_not_count(tmp_path):
+    """The size of a request is that of its own time, whatever the log says of the same user or slate after it."""
+    now = 1_700_000_000
+    rows = [("u0", item, now, 0) for item in ("i0", "i1")]
+    later = [("u0", item, now + 1, 1) for item in ("i2", "i3", "i4")]
+    found = [predictions_of(tmp_path / name, each) for name, each in (("a.csv", rows), ("b.csv", rows + later))]
+    np.testing.assert_array_equal(found[0].chances, found[1].chances[:2])
 
 
 def test_chances_are_calibrated_whatever_the_weight_of_a_click(report):

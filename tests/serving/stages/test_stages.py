@@ -12,7 +12,7 @@ from headrace.serving.stages.rerank import capped
 from headrace.serving.stages.retrieve import retrieve
 from headrace.serving.stages.sources.table import names_of
 from headrace.serving.state import item_features
-from headrace.serving.state.query import Candidates, Faults, ids_of
+from headrace.serving.state.query import Candidates, Faults, User, ids_of
 from headrace.serving.state.state import Live
 from tests.support import serving_states as worlds
 
@@ -81,6 +81,18 @@ def test_inputs_read_what_they_name() -> None:
     assert first["history.category_share"]["i13"] == pytest.approx(2 / 3)
     assert first["item_next.strength"]["i9"] == 2.0
     assert np.isnan(first["item_next.strength"]["i10"])
+
+
+@pytest.mark.parametrize("user", [worlds.user(["i1"], []), User.unknown()], ids=["known", "unknown"])
+def test_the_ranker_reads_how_many_items_are_asked_for(user: User) -> None:
+    """Not how many there are to rank, nor does it need the store."""
+    state = worlds.state()
+    candidates = all_of(state)
+    rows = state.features.gather(candidates.ids)
+    column, asked = DENSE.index("request.count"), (1, 7)
+    found = [score.inputs(worlds.query(count=count, user=user), candidates, state, rows)[:, column] for count in asked]
+    expected = [np.full(len(candidates), 0.4 * np.log1p(count)) for count in asked]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_drawn_items_do_not_touch_the_others() -> None:
