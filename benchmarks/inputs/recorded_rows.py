@@ -55,7 +55,7 @@ def stream_of(log: Log, plan: Plan) -> Stream:
     for _, moment in groupby(range(len(visits)), key=lambda row: visits[row].at_ms):
         numbers = list(moment)
         starts.append(numbers[0])
-        samples += ctr.build_samples(exposures, visits, numbers, slates=log.slates)
+        samples += ctr.build_samples(exposures, log, numbers)
         for row in numbers:
             exposures.add_events(build_events(f"row-{row}", visits[row]))
     return Stream([_row(sample) for sample in samples], starts, samples)

@@ -17,7 +17,7 @@ from headrace.evaluation.to_sample import ShownItem, build_sample
 from headrace.lang.plan.plan import Plan
 from headrace.models.array_types import Doubles
 from headrace.models.ranker.config import RankerConfig
-from headrace.replay.recordings import Visit, shown_together
+from headrace.replay.recordings import shown_together
 from headrace.replay.writer import ExposureBuilder, build_events
 from headrace.schemas.model.heads import SHIPPED_HEADS, Head
 from headrace.schemas.samples import Sample
@@ -68,7 +68,7 @@ def run(log: Log, plan: Plan, *, task: CtrTask, on_progress: Callable[[int], Non
         if rows[0] <= task.freeze_at <= rows[-1]:
             predicted.append(ranker.learn())
             ranker.freeze(at_ms)
-        samples = build_samples(exposures, visits, rows, slates=log.slates, head=task.config.heads.score)
+        samples = build_samples(exposures, log, rows, head=task.config.heads.score)
         for row, sample in zip(rows, samples, strict=True):
             ranker.add(sample)
             for name, chance in rates.predict(visits[row]).items():
@@ -86,22 +86,17 @@ def run(log: Log, plan: Plan, *, task: CtrTask, on_progress: Callable[[int], Non
 
 
 def build_samples(
-    exposures: ExposureBuilder,
-    visits: Sequence[Visit],
-    rows: Sequence[int],
-    *,
-    slates: Sequence[str],
-    head: Head = SHIPPED_HEADS.score,
+    exposures: ExposureBuilder, log: Log, rows: Sequence[int], *, head: Head = SHIPPED_HEADS.score
 ) -> list[Sample]:
-    """Build the samples of rows with one timestamp, with inputs as of the visits before them.
+    """Build the samples of a log's rows with one timestamp, with inputs as of the visits before them.
 
     `head`: the score head, which they label.
 
     Rows of one user, and of one slate where the log names them, were candidates of one request, so their inputs depend
     on each other.
     """
-    samples: dict[int, Sample] = {}
-    for members in shown_together(visits, rows, slates=slates):
+    visits, samples = log.recording.visits, dict[int, Sample]()
+    for members in shown_together(visits, rows, slates=log.slates):
         exposure = exposures.exposure(f"row-{members[0]}", *(visits[row] for row in members))
         for row, slot in zip(members, exposure.slots, strict=True):
             shown = ShownItem(
@@ -111,6 +106,6 @@ def build_samples(
                 feature_set=exposure.feature_set,
                 head=head,
             )
-            click = bool(visits[row].feedback)
-            samples[row] = build_sample(visits[row], shown, history=exposure.history, click=click)
+            click, others = bool(visits[row].feedback), log.labels[row]
+            samples[row] = build_sample(visits[row], shown, history=exposure.history, click=click, others=others)
     return [samples[row] for row in rows]

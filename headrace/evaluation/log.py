@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 
 from headrace.errors import UsageProblem
 from headrace.evaluation.items import ItemDetails
+from headrace.evaluation.other_labels import LABELS, OtherLabel, others_of, words_of
 from headrace.reading import summary, table
 from headrace.reading.cells import kind_of, value_of
 from headrace.reading.ids import match_ids
@@ -18,7 +19,7 @@ from headrace.reading.table import Table, UnusableRow
 from headrace.reading.times import Clock, detect_clock
 from headrace.replay.recordings import Feedback, Recording, Visit, in_sessions
 from headrace.schemas.catalogue import Item
-from headrace.schemas.model.heads import SHIPPED_HEADS, Head
+from headrace.schemas.model.heads import SHIPPED_HEADS, Head, Heads
 
 QUOTED = 3  # faulty rows quoted in reports
 _MOSTLY = 0.9  # share of a column's cells that must be numbers for it to be binned
@@ -31,6 +32,7 @@ class Columns(Struct, frozen=True, kw_only=True):
 
     Attributes:
         label: column of 0 and 1; None if each row is a positive.
+        others: columns of the labels of other heads.
         item_features: columns of the item that were known before the event.
     """
 
@@ -40,13 +42,15 @@ class Columns(Struct, frozen=True, kw_only=True):
     label: str | None = None
     session: str | None = None
     slate: str | None = None
+    others: tuple[OtherLabel, ...] = ()
     item_features: tuple[str, ...] = ()
 
     @property
     def required(self) -> list[str]:
         """The columns that the log must have."""
         named = (self.user, self.item, self.time, self.label, self.session, self.slate)
-        return [*(name for name in named if name is not None), *self.item_features]
+        others = (each.column for each in self.others)
+        return [*(name for name in named if name is not None), *others, *self.item_features]
 
 
 class Log(Struct, frozen=True):
@@ -54,6 +58,7 @@ class Log(Struct, frozen=True):
 
     Attributes:
         slates: slate of each visit, "" if it has none.
+        labels: of each visit, the labels of the other heads that the log has, by head.
         rows: number of data lines.
         faults: why rows could not be read, with their line numbers.
         varied: number of items whose feature columns differ between rows; the first row's are used.
@@ -62,6 +67,7 @@ class Log(Struct, frozen=True):
 
     recording: Recording
     slates: list[str]
+    labels: list[dict[str, float]]
     rows: int
     faults: list[str]
     varied: int
@@ -76,22 +82,32 @@ class _Row(Struct, frozen=True, kw_only=True):
     positive: bool
     session: str
     slate: str
+    labels: dict[str, float]
     item_features: tuple[str, ...]
 
 
-def parse_columns(mapping: str, item_features: Sequence[str]) -> Columns:
+_REQUIRED, _OPTIONAL = ("user", "item", "time"), ("label", "session", "slate")
+
+
+def parse_columns(mapping: str, item_features: Sequence[str], heads: Heads = SHIPPED_HEADS) -> Columns:
     """Parse `user=…,item=…,time=…[,label=…][,session=…][,slate=…]` into columns.
+
+    `heads`: those of the ranker; a column may also be mapped to the name of one that is not the score head.
 
     Raises:
         UsageProblem: a part is not `word=column`, a word is unknown, or user, item or time is missing.
     """
     pairs = [part.partition("=") for part in mapping.split(",")]
     given = {word.strip(): name.strip() for word, _, name in pairs}
-    words = ("user", "item", "time", "label", "session", "slate")
-    if not all(given.values()) or not set(given) <= set(words) or not {"user", "item", "time"} <= set(given):
-        message = f"--map is {mapping!r}; write user=…,item=…,time=…, and optionally label=…, session=…, slate=…"
+    words = (*_REQUIRED, *_OPTIONAL)
+    optional = (*_OPTIONAL, *words_of(heads, words))
+    if not all(given.values()) or not given.keys() <= {*_REQUIRED, *optional} or not given.keys() >= {*_REQUIRED}:
+        written = [",".join(f"{word}=…" for word in _REQUIRED), ", ".join(f"{word}=…" for word in optional)]
+        message = f"--map is {mapping!r}; write {written[0]}, and optionally {written[1]}"
         raise UsageProblem(message)
-    return Columns(**given, item_features=tuple(item_features))
+    columns = {word: given[word] for word in words if word in given}
+    others = others_of(heads, {word: given[word] for word in optional[len(_OPTIONAL) :] if word in given})
+    return Columns(**columns, others=others, item_features=tuple(item_features))
 
 
 def read(
@@ -128,8 +144,15 @@ def read(
         left_out=summary.group_by_reason(unusable),
         items=None if details is None else match_ids(items, details),
     )
-    recording, faults = Recording(list(items.values()), _visits(rows, head)), [str(row) for row in unusable]
-    return Log(recording, [row.slate for row in rows], summarized.rows, faults, varied, summarized)
+    return Log(
+        recording=Recording(list(items.values()), _visits(rows, head)),
+        slates=[row.slate for row in rows],
+        labels=[row.labels for row in rows],
+        rows=summarized.rows,
+        faults=[str(row) for row in unusable],
+        varied=varied,
+        summary=summarized,
+    )
 
 
 def _clock(path: Path, found: Table, column: str) -> Clock:
@@ -166,8 +189,7 @@ def _rows(path: Path, found: Table, *, columns: Columns, clock: Clock) -> tuple[
     return sorted(rows, key=lambda row: row.at_ms), unusable
 
 
-_NO_TIME, _NO_LABEL = "no readable time", "no label of 0 or 1"
-_LABELS = {"0": False, "1": True, "false": False, "true": True}
+_NO_TIME, _NO_LABEL, _NO_OTHER = "no readable time", "no label of 0 or 1", "no label of another head"
 
 
 def _row(record: Mapping[str, str], columns: Columns, clock: Clock) -> _Row | UnusableRow:
@@ -176,21 +198,26 @@ def _row(record: Mapping[str, str], columns: Columns, clock: Clock) -> _Row | Un
     if not user or not item:
         return UnusableRow(0, f"no {'item' if user else 'user'}")
     label = record[columns.label] if columns.label else "1"
-    positive = _LABELS.get(label.lower().removesuffix(".0"))
+    positive = LABELS.get(label.lower().removesuffix(".0"))
     if positive is None:
         return UnusableRow(0, _NO_LABEL, f"the label is {label!r}, 0 or 1 is expected")
     try:
         at_ms, unit = clock.parse(record[columns.time])
     except ValueError as error:
         return UnusableRow(0, _NO_TIME, str(error))
+    try:
+        labels = {each.head.name: each.label(record[each.column]) for each in columns.others}
+    except ValueError as error:
+        return UnusableRow(0, _NO_OTHER, str(error))
     return _Row(
         user=user,
         item=item,
         at_ms=at_ms,
         unit=unit,
-        positive=positive,
+        positive=bool(positive),
         session=record[columns.session] if columns.session else "",
         slate=record[columns.slate] if columns.slate else "",
+        labels=labels,
         item_features=tuple(record[name] for name in columns.item_features),
     )
 

@@ -24,7 +24,7 @@ from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
 from headrace.learner.app import make_deterministic
 from headrace.models.ranker.config import RankerConfig, load_ranker_config
-from headrace.schemas.model.heads import Head
+from headrace.schemas.model.heads import Heads
 from headrace.schemas.model.model_file import ModelFileError
 
 Task: TypeAlias = Literal["ctr", "rank", "next"]
@@ -162,8 +162,13 @@ def _config_of(folder: Path) -> RankerConfig:
         raise UsageProblem(str(error)) from error
 
 
-def _score_head(folder: Path) -> Head:
-    return _config_of(folder).heads.score
+def heads_of(folder: Path) -> Heads:
+    """The heads that a folder's `model.toml` declares.
+
+    Raises:
+        UsageProblem: the file is not valid.
+    """
+    return _config_of(folder).heads
 
 
 def command(
@@ -186,7 +191,7 @@ def command(
     details, items_summary = (
         items.read_with_summary(items_file[0], items.parse_columns(items_file[1])) if items_file else (None, None)
     )
-    log = read(file, columns, warm_share=settings.from_share, details=details, head=_score_head(settings.features))
+    log = read(file, columns, warm_share=settings.from_share, details=details, head=heads_of(settings.features).score)
     for summary in (log.summary, items_summary):
         for line in summary.lines if summary else ():
             out.print(line, markup=False, highlight=False)
@@ -244,6 +249,10 @@ def _check(settings: Settings, columns: Columns, *, json: Path | None) -> None:
         raise UsageProblem(message)
     if settings.task == "ctr" and columns.label is None:
         message = "--map names no label, which task ctr predicts; add label=COLUMN, of 0 and 1, or use --task rank"
+        raise UsageProblem(message)
+    if settings.task != "ctr" and columns.others:
+        named = ", ".join(f"{each.head.name}={each.column}" for each in columns.others)
+        message = f"task {settings.task} learns from positives alone; remove {named} from --map, or use --task ctr"
         raise UsageProblem(message)
     if settings.task != "ctr" and columns.label is not None:
         message = f"task {settings.task} treats every row as a positive; remove label= from --map, or use --task ctr"

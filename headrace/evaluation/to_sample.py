@@ -1,6 +1,7 @@
 """Build the training sample that the pipeline would have made of a row."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -23,11 +24,19 @@ class ShownItem(Struct, frozen=True, kw_only=True):
 
 
 def build_sample(
-    visit: Visit, shown: ShownItem, *, history: Sequence[str], click: bool, negative_rate: float = 1.0
+    visit: Visit,
+    shown: ShownItem,
+    *,
+    history: Sequence[str],
+    click: bool,
+    others: Mapping[str, float] = MappingProxyType({}),
+    negative_rate: float = 1.0,
 ) -> Sample:
-    """Build the sample of an item shown on a visit; `negative_rate` is the share of such negatives kept."""
-    label = {shown.head.name: float(click)}
-    in_field = shown.head.name in HEAD_FIELDS
+    """Build the sample of an item shown on a visit: `click` labels the score head, `others` other heads by name.
+
+    `negative_rate` is the share of such negatives kept. All labels have the weight of that of the score head.
+    """
+    labels = {**others, shown.head.name: float(click)}
     return Sample(
         request_id="",
         position=0,
@@ -37,8 +46,10 @@ def build_sample(
         kind=FIRST,
         served_at=visit.at_ms,
         known_at=visit.at_ms,
-        **{**dict.fromkeys(HEAD_FIELDS), **(label if in_field else {})},
-        labels={} if in_field else label,
+        click=labels.get("click"),
+        converted=labels.get("converted"),
+        engagement=labels.get("engagement"),
+        labels={name: label for name, label in labels.items() if name not in HEAD_FIELDS},
         weight=shown.head.event_weight if click else NEGATIVE_WEIGHT,
         negative_rate=negative_rate,
         propensity=1.0,

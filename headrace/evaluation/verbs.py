@@ -53,6 +53,7 @@ def evaluate(
     Args:
         file: delimited text, gzipped or not, or Parquet; `headrace inspect` proposes the columns.
         columns: user=…,item=…,time=…, label=… for ctr, optionally session=…,slate=…: header names or numbers from 1.
+            Also engagement=…, converted=…: labels for other heads to learn from (docs/evaluate.md).
         task: ctr predicts a label of 0 or 1, rank the next item of a user, next the next item of a session.
         item_features: columns of the item that are known before the event, separated by commas.
         items: a file that describes the items, in the same formats as the log.
@@ -62,8 +63,8 @@ def evaluate(
         how: the parts of the log, the seed, and the features.
         json: write the report to this file.
     """
-    parsed = log.parse_columns(columns, _names(item_features))
     settings = _evaluation(task, top=top, repeats=repeats, how=how)
+    parsed = log.parse_columns(columns, _names(item_features), run.heads_of(settings.features))
     run.command(file, settings, columns=parsed, items_file=(items, item_map) if items else None, json=json)
 
 

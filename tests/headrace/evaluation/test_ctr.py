@@ -85,7 +85,7 @@ def test_what_a_user_saw_at_once_is_one_request(tmp_path):
     rank, count = DENSE.index("item_engagement.clicks_24h.rank"), DENSE.index("request.count")
     found = {}
     for pair in ((20, 21), (22, 23), (24, 25), (26, 27)):
-        samples = list(ctr.build_samples(exposures, visits, pair, slates=log.slates))
+        samples = list(ctr.build_samples(exposures, log, pair))
         assert [sample.item_id for sample in samples] == ["i0", "i1"]
         dense = [np.frombuffer(sample.dense, "<f4") for sample in samples]
         found[pair] = [(float(row[rank]), round(float(row[count]), 4)) for row in dense]
