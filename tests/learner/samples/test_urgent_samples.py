@@ -46,7 +46,7 @@ def versions(cuts):
 
 @pytest.fixture(scope="module")
 def urgent_run():
-    learner = open_learner(MemoryLane(more=40))
+    learner = open_learner(MemoryLane(more=60))
     return learner, list(learner.feed(SAMPLES))
 
 
