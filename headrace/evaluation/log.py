@@ -144,15 +144,9 @@ def read(
         left_out=summary.group_by_reason(unusable),
         items=None if details is None else match_ids(items, details),
     )
-    return Log(
-        recording=Recording(list(items.values()), _visits(rows, head)),
-        slates=[row.slate for row in rows],
-        labels=[row.labels for row in rows],
-        rows=summarized.rows,
-        faults=[str(row) for row in unusable],
-        varied=varied,
-        summary=summarized,
-    )
+    recording, faults = Recording(list(items.values()), _visits(rows, head)), [str(row) for row in unusable]
+    slates, labels = [row.slate for row in rows], [row.labels for row in rows]
+    return Log(recording, slates, labels, summarized.rows, faults, varied, summarized)
 
 
 def _clock(path: Path, found: Table, column: str) -> Clock:

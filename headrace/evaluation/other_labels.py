@@ -1,4 +1,4 @@
-"""What a log says of the other heads than the one that is predicted: labels that they learn from, never inputs."""
+"""Labels of a log for other heads than the one that is predicted: they learn from these, and no input has them."""
 
 from collections.abc import Mapping, Sequence
 
