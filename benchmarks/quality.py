@@ -15,7 +15,7 @@ from benchmarks.harness.machine import Machine, this_machine
 from benchmarks.harness.report import run_and_save
 from benchmarks.inputs.recordings import add_folder, file_in
 from headrace.evaluation import items
-from headrace.evaluation.log import parse_columns, read
+from headrace.evaluation.log import parse_columns, positives_of, read
 from headrace.evaluation.report import Report
 from headrace.evaluation.run import Settings, Task, evaluate
 from headrace.layout import REPOSITORY
@@ -80,6 +80,14 @@ CASES = (
         items=("movietweetings/movies.dat.gz", "item=1,title=2,categories=3"),
         asked=(Target("recall@10", 0.285, 0.293), Target("recall@20", 0.350, 0.360)),
     ),
+    Case(
+        name="dense ratings",
+        file="dense-ratings/ratings.csv.gz",
+        columns="user=userId,item=movieId,time=timestamp,label=rating>=4",
+        task="rank",
+        items=("dense-ratings/movies.csv.gz", "item=movieId,title=title,categories=genres"),
+        asked=(Target("recall@10", 0.115, 0.120), Target("recall@20", 0.172, 0.180)),
+    ),
 )
 
 
@@ -95,6 +103,7 @@ def measure(folder: Path) -> Result:
         log = read(
             file_in(folder, case.file), parse_columns(case.columns, case.known), warm_share=FROM_SHARE, details=details
         )
+        log = log if case.task == "ctr" else positives_of(log)
         report = evaluate(log, Settings(task=case.task), on_progress=lambda _: None)
         console.print(case.name, {each.figure: report.metrics[each.figure] for each in case.asked})
         outcomes.append(Outcome(case, report))

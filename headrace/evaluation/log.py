@@ -32,6 +32,7 @@ class Columns(Struct, frozen=True, kw_only=True):
 
     Attributes:
         label: column of 0 and 1; None if each row is a positive.
+        at_least: if not None, the label is a number, and 1 from this one on.
         others: columns of the labels of other heads.
         item_features: columns of the item that were known before the event.
     """
@@ -40,6 +41,7 @@ class Columns(Struct, frozen=True, kw_only=True):
     item: str
     time: str
     label: str | None = None
+    at_least: float | None = None
     session: str | None = None
     slate: str | None = None
     others: tuple[OtherLabel, ...] = ()
@@ -90,12 +92,13 @@ _REQUIRED, _OPTIONAL = ("user", "item", "time"), ("label", "session", "slate")
 
 
 def parse_columns(mapping: str, item_features: Sequence[str], heads: Heads = SHIPPED_HEADS) -> Columns:
-    """Parse `user=…,item=…,time=…[,label=…][,session=…][,slate=…]` into columns.
+    """Parse `user=…,item=…,time=…[,label=…][,session=…][,slate=…]` into columns; a label may be `COLUMN>=NUMBER`.
 
     `heads`: those of the ranker; a column may also be mapped to the name of one that is not the score head.
 
     Raises:
-        UsageProblem: a part is not `word=column`, a word is unknown, or user, item or time is missing.
+        UsageProblem: a part is not `word=column`, a word is unknown, user, item or time is missing, or a label is
+            compared with something that is no number.
     """
     pairs = [part.partition("=") for part in mapping.split(",")]
     given = {word.strip(): name.strip() for word, _, name in pairs}
@@ -107,7 +110,19 @@ def parse_columns(mapping: str, item_features: Sequence[str], heads: Heads = SHI
         raise UsageProblem(message)
     columns = {word: given[word] for word in words if word in given}
     others = others_of(heads, {word: given[word] for word in optional[len(_OPTIONAL) :] if word in given})
-    return Columns(**columns, others=others, item_features=tuple(item_features))
+    at_least = None
+    if ">=" in columns.get("label", ""):
+        columns["label"], at_least = _comparison(columns["label"])
+    return Columns(**columns, at_least=at_least, others=others, item_features=tuple(item_features))
+
+
+def _comparison(label: str) -> tuple[str, float]:
+    """The column and the number of `COLUMN>=NUMBER`."""
+    column, _, number = (part.strip() for part in label.partition(">="))
+    if not column or kind_of(number) not in ("whole number", "number"):
+        message = f"--map has label={label}; write label=COLUMN, of 0 and 1, or label=COLUMN>=NUMBER, as in rating>=4"
+        raise UsageProblem(message)
+    return column, float(number)
 
 
 def read(
@@ -149,6 +164,18 @@ def read(
     return Log(recording, slates, labels, summarized.rows, faults, varied, summarized)
 
 
+def positives_of(log: Log) -> Log:
+    """The log without the rows whose label is 0."""
+    visits = log.recording.visits
+    kept = [index for index, visit in enumerate(visits) if visit.feedback]
+    return structs.replace(
+        log,
+        recording=Recording(log.recording.items, [visits[index] for index in kept]),
+        slates=[log.slates[index] for index in kept],
+        labels=[log.labels[index] for index in kept],
+    )
+
+
 def _clock(path: Path, found: Table, column: str) -> Clock:
     index = found.index_of(column)
     try:
@@ -183,7 +210,15 @@ def _rows(path: Path, found: Table, *, columns: Columns, clock: Clock) -> tuple[
     return sorted(rows, key=lambda row: row.at_ms), unusable
 
 
-_NO_TIME, _NO_LABEL, _NO_OTHER = "no readable time", "no label of 0 or 1", "no label of another head"
+_NO_TIME, _NO_LABEL, _NO_OTHER = "no readable time", "no readable label", "no label of another head"
+
+
+def _is_positive(label: str, at_least: float | None) -> bool | None:
+    """What a label says; None if it is none."""
+    if at_least is not None:
+        return float(label) >= at_least if kind_of(label) in ("whole number", "number") else None
+    found = LABELS.get(label.lower().removesuffix(".0"))
+    return None if found is None else bool(found)
 
 
 def _row(record: Mapping[str, str], columns: Columns, clock: Clock) -> _Row | UnusableRow:
@@ -192,9 +227,10 @@ def _row(record: Mapping[str, str], columns: Columns, clock: Clock) -> _Row | Un
     if not user or not item:
         return UnusableRow(0, f"no {'item' if user else 'user'}")
     label = record[columns.label] if columns.label else "1"
-    positive = LABELS.get(label.lower().removesuffix(".0"))
+    positive = _is_positive(label, columns.at_least)
     if positive is None:
-        return UnusableRow(0, _NO_LABEL, f"the label is {label!r}, 0 or 1 is expected")
+        expected = "0 or 1" if columns.at_least is None else "a number"
+        return UnusableRow(0, _NO_LABEL, f"the label is {label!r}, {expected} is expected")
     try:
         at_ms, unit = clock.parse(record[columns.time])
     except ValueError as error:
@@ -208,7 +244,7 @@ def _row(record: Mapping[str, str], columns: Columns, clock: Clock) -> _Row | Un
         item=item,
         at_ms=at_ms,
         unit=unit,
-        positive=bool(positive),
+        positive=positive,
         session=record[columns.session] if columns.session else "",
         slate=record[columns.slate] if columns.slate else "",
         labels=labels,

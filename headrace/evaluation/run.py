@@ -14,7 +14,7 @@ from headrace.errors import UsageProblem
 from headrace.evaluation import ctr, items, rank, report
 from headrace.evaluation.ablation import Ablation, compare_losses, compare_ranks, plan_without
 from headrace.evaluation.ctr import Predictions
-from headrace.evaluation.log import QUOTED, Columns, Log, read
+from headrace.evaluation.log import QUOTED, Columns, Log, positives_of, read
 from headrace.evaluation.metrics import Figure
 from headrace.evaluation.rank import Ranks
 from headrace.evaluation.report import PRODUCT, Report
@@ -197,6 +197,9 @@ def command(
             out.print(line, markup=False, highlight=False)
     if columns.label is not None:
         check_labels(log, columns.label)
+        if settings.task != "ctr":
+            before, log = len(log.recording.visits), positives_of(log)
+            out.print(f"{before - len(log.recording.visits)} of {before} rows left out: their label is 0")
     with progress() as bar:
         task = bar.add_task("rows", total=len(log.recording.visits) * (2 if settings.without else 1))
         result = evaluate(log, settings, on_progress=lambda done: bar.update(task, completed=done))
@@ -248,12 +251,12 @@ def _check(settings: Settings, columns: Columns, *, json: Path | None) -> None:
         message = f"--json is {json}, and there is no folder {json.parent}"
         raise UsageProblem(message)
     if settings.task == "ctr" and columns.label is None:
-        message = "--map names no label, which task ctr predicts; add label=COLUMN, of 0 and 1, or use --task rank"
+        message = (
+            "--map names no label, which task ctr predicts; "
+            "add label=COLUMN, of 0 and 1, or label=COLUMN>=NUMBER, or use --task rank"
+        )
         raise UsageProblem(message)
     if settings.task != "ctr" and columns.others:
         named = ", ".join(f"{each.head.name}={each.column}" for each in columns.others)
         message = f"task {settings.task} learns from positives alone; remove {named} from --map, or use --task ctr"
-        raise UsageProblem(message)
-    if settings.task != "ctr" and columns.label is not None:
-        message = f"task {settings.task} treats every row as a positive; remove label= from --map, or use --task ctr"
         raise UsageProblem(message)

@@ -52,7 +52,8 @@ def evaluate(
 
     Args:
         file: delimited text, gzipped or not, or Parquet; `headrace inspect` proposes the columns.
-        columns: user=…,item=…,time=…, label=… for ctr, optionally session=…,slate=…: header names or numbers from 1.
+        columns: user=…,item=…,time=…, label=… (of 0 and 1, or rating>=4) for ctr, optionally session=…,slate=…:
+            header names or numbers from 1.
             Also engagement=…, converted=…: labels for other heads to learn from (docs/evaluate.md).
         task: ctr predicts a label of 0 or 1, rank the next item of a user, next the next item of a session.
         item_features: columns of the item that are known before the event, separated by commas.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from headrace.errors import UsageProblem
-from headrace.evaluation.log import parse_columns, read
+from headrace.evaluation.log import parse_columns, positives_of, read
 from headrace.evaluation.run import check_labels
 
 AT = 1_600_000_000  # seconds
@@ -74,7 +74,7 @@ def test_rows_that_cannot_be_read_are_counted_and_reported(tmp_path):
     assert {(left.reason, left.rows, left.first_line) for left in log.summary.left_out} == {
         ("no user", 1, 3),
         ("no readable time", 1, 4),
-        ("no label of 0 or 1", 1, 5),
+        ("no readable label", 1, 5),
         ("fewer fields than the header", 1, 7),
         ("no item", 1, 9),
     }
@@ -134,3 +134,22 @@ def test_a_log_with_only_one_label_is_refused(tmp_path):
     log = log_of(tmp_path / "x.csv", f"who,what,when,clicked\nu,a,{AT},0\nu,a,{AT},0\nu,a,{AT},7\n")
     with pytest.raises(UsageProblem, match="label=clicked is 0 in all of 2 rows, and 1 more could not be read"):
         check_labels(log, "clicked")
+
+
+def test_a_label_may_be_a_number_that_is_compared(tmp_path):
+    text = f"who,what,when,stars\nu,a,{AT},4.0\nu,b,{AT},3.5\nv,c,{AT},5\nv,d,{AT},nan\nv,e,{AT},many\n"
+    log = log_of(tmp_path / "x.csv", text, "user=who,item=what,time=when,label=stars>=4")
+    assert [bool(visit.feedback) for visit in log.recording.visits] == [True, False, True]
+    assert [fault.split(";")[0] for fault in log.faults] == [
+        "line 5: the label is '', a number is expected",
+        "line 6: the label is 'many', a number is expected",
+    ]
+    kept = positives_of(log)
+    assert [visit.item_id for visit in kept.recording.visits] == ["a", "c"]
+    assert (len(kept.slates), len(kept.labels), kept.rows) == (2, 2, 5)
+
+
+@pytest.mark.parametrize("label", ["stars>=", ">=4", "stars>=four", "stars>=4>=5"])
+def test_a_comparison_that_is_none_is_refused(label):
+    with pytest.raises(UsageProblem, match=f"label={label}; write label=COLUMN"):
+        parse_columns(f"user=who,item=what,time=when,label={label}", ())
