@@ -37,7 +37,7 @@ def with_vectors(live: Live) -> Live:
         for number, item in enumerate(worlds.items(60, 6))
     ]
     live.set_catalogue(worlds.catalogue_of(items, LAYOUT))
-    live.promote(LIVE, worlds.model(1, config=CONFIG), applied_at=worlds.NOW)
+    live.promote(LIVE, worlds.model(2, config=CONFIG), applied_at=worlds.NOW)
     return live
 
 
