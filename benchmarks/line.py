@@ -31,6 +31,9 @@ from headrace.stack import stack
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "line.json"
 CASE = CASES[0]
+COLUMNS = (
+    "user=user_id,item=video_id,time=time_ms,label=is_click,engagement=play_time_ms"  # the labels that a replay has
+)
 _NEVER_MS = 1 << 50  # cut no version, so that the metric window covers everything that was learned
 _WAIT_S = 1.0
 _CLICK = "live.all.click"
@@ -63,7 +66,7 @@ def measure(folder: Path) -> Result:
         EnvironmentProblem: the pipeline did not start, or did not process the log.
     """
     machine, path = this_machine(), file_in(folder, CASE.file)
-    log = read(path, parse_columns(CASE.columns, CASE.known), warm_share=FROM_SHARE)
+    log = read(path, parse_columns(COLUMNS, CASE.known), warm_share=FROM_SHARE)
     report = evaluate(log, Settings(from_share=FROM_SHARE), on_progress=lambda _: None)
     visits = log.recording.visits
     from_ms = visits[round(len(visits) * FROM_SHARE)].at_ms

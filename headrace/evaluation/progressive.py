@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from msgspec import structs
 
 from headrace.evaluation.lagged_model import LaggedModel
 from headrace.evaluation.requests import HydratedRequest
@@ -17,8 +18,8 @@ from headrace.models.ranker.state import ModelState
 from headrace.models.ranker.training import Trainer, predict
 from headrace.models.tables.rowset import RowSource
 from headrace.schemas.ids import hash64
-from headrace.schemas.model.heads import SCORE
-from headrace.schemas.samples import Sample
+from headrace.schemas.model.heads import SCORE, Heads
+from headrace.schemas.samples import NEGATIVE_WEIGHT, Sample
 
 _REFERENCE = RankerConfig()
 
@@ -68,7 +69,7 @@ class ProgressiveRanker:
         samples, self._samples = self._samples, []
         if not samples:
             return np.zeros(0), dict.fromkeys(self.older_names, np.zeros(0))
-        batch = self._collator.batch(samples, samples[-1].known_at)
+        batch = with_own_weights(self._collator.batch(samples, samples[-1].known_at), self._config.heads)
         older = {name: np.full(len(samples), np.nan) for name in self.older_names}
         older |= {name: _predict(self._config, model, batch) for name, model in self._older.items()}
         return self._trainer.learn(batch)[:, SCORE].astype(np.float64), older
@@ -93,6 +94,17 @@ class ProgressiveRanker:
         """Keep the current model as the frozen copy; from here on the older copies predict."""
         self._older["frozen"] = self.publish("frozen")
         self.advance(at_ms)
+
+
+def with_own_weights(batch: Batch, heads: Heads) -> Batch:
+    """The batch, with the weights of other heads' labels set to their own.
+
+    The samples job writes a row for each positive, with its head's weight. A row of a log may label several heads, and
+    has the weight of the score head, which is right for that one alone.
+    """
+    weights = np.where(batch.labels > 0, [head.event_weight for head in heads.ordered], NEGATIVE_WEIGHT)
+    weights[:, SCORE] = batch.weights[:, SCORE]
+    return structs.replace(batch, weights=np.where(batch.counts > 0, weights, 0.0).astype(np.float32))
 
 
 def _predict(config: RankerConfig, model: ModelState, batch: Batch) -> Doubles:

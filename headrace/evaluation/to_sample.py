@@ -34,7 +34,7 @@ def build_sample(
 ) -> Sample:
     """Build the sample of an item shown on a visit: `click` labels the score head, `others` other heads by name.
 
-    `negative_rate` is the share of such negatives kept. All labels have the weight of that of the score head.
+    `negative_rate` is the share of such negatives kept. The weight is that of the score head's label.
     """
     labels = {**others, shown.head.name: float(click)}
     return Sample(

@@ -2,15 +2,18 @@
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from headrace.errors import UsageProblem
 from headrace.evaluation import ctr
 from headrace.evaluation.log import parse_columns, read
+from headrace.evaluation.progressive import with_own_weights
 from headrace.evaluation.run import Settings, command
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
 from headrace.replay.writer import ExposureBuilder, build_events
-from headrace.schemas.model.heads import Head, Heads
+from headrace.schemas.model.heads import SHIPPED_HEADS, Head, Heads
+from tests.support.batches import batch
 
 AT = 1_700_000_000
 PLAIN = "user=who,item=what,time=when,label=clicked"
@@ -95,6 +98,23 @@ def test_no_input_knows_them(tmp_path):
     for one, other in zip(samples_of(short), samples_of(long), strict=True):
         assert (one.dense, one.history, one.click) == (other.dense, other.history, other.click)
         assert (one.engagement, other.engagement) == (0.01, 600.0)
+
+
+def test_each_label_has_the_weight_of_its_own_head():
+    """A click counts three times, a purchase ten times, seconds and zeros once, and what is not labelled not at all."""
+    labels = np.array([[1, 1, 30], [1, 0, 0], [0, 1, 30], [0, 0, 0], [1, 0, 0]], np.float32)
+    counts = np.ones_like(labels)
+    counts[4, 1:] = 0.0
+    row_weights = np.where(labels[:, :1] > 0, np.float32(3), np.float32(1)) * (counts > 0)
+
+    rows = structs.replace(batch(size=5), labels=labels, weights=row_weights, counts=counts)
+    assert with_own_weights(rows, SHIPPED_HEADS).weights.tolist() == [
+        [3, 10, 1],
+        [3, 1, 1],
+        [1, 10, 1],
+        [1, 1, 1],
+        [3, 0, 0],
+    ]
 
 
 def test_the_ranker_learns_them(tmp_path):
