@@ -31,9 +31,8 @@ from headrace.stack import stack
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "line.json"
 CASE = CASES[0]
-COLUMNS = (
-    "user=user_id,item=video_id,time=time_ms,label=is_click,engagement=play_time_ms"  # the labels that a replay has
-)
+# the labels that a replay has
+COLUMNS = "user=user_id,item=video_id,time=time_ms,label=is_click,engagement=play_time_ms"
 _NEVER_MS = 1 << 50  # cut no version, so that the metric window covers everything that was learned
 _WAIT_S = 1.0
 _CLICK = "live.all.click"

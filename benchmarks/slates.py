@@ -95,7 +95,8 @@ class Bench:
     def headrace(self, candidates: int, workers: int = 1) -> Iterator[list[Server]]:
         """The product: a worker, and the feeder."""
         shared, port = self.home / f"shared-{candidates}-{workers}", free_port(())
-        quotas = {"nearest": candidates * 2 // 5, "next": 20, "together": 20, "newest": 20, "popular": candidates // 5}
+        quotas = {"nearest": candidates * 2 // 5, "popular": candidates // 5}
+        quotas |= dict.fromkeys(("next", "together", "content", "newest"), 20)
         config = self.home / f"serving-{candidates}.json"
         config.write_text(json.dumps({"rules": {"candidates": candidates, "quotas": quotas}}))
         common = ["--bootstrap", self.endpoints.bootstrap, "--redis", self.redis, "--features", str(FEATURES)]

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
+from rich.console import Console
 
 from headrace.console import progress, screen
 from headrace.errors import UsageProblem
@@ -197,20 +198,24 @@ def command(
             out.print(line, markup=False, highlight=False)
     if columns.label is not None:
         check_labels(log, columns.label)
-        if settings.task != "ctr":
-            before, log = len(log.recording.visits), positives_of(log)
-            out.print(f"{before - len(log.recording.visits)} of {before} rows left out: their label is 0")
+    if settings.task != "ctr" and columns.label is not None:
+        before, log = len(log.recording.visits), positives_of(log)
+        out.print(f"{before - len(log.recording.visits)} of {before} rows left out: their label is 0")
     with progress() as bar:
         task = bar.add_task("rows", total=len(log.recording.visits) * (2 if settings.without else 1))
         result = evaluate(log, settings, on_progress=lambda done: bar.update(task, completed=done))
     if json is not None:
         document = msgspec.to_builtins(result) | {"log": log.summary, "items": items_summary}
         json.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+    if log.varied:
+        out.print(f"{log.varied} items have --item-features that differ between rows; the first row's are used")
+    _show(result, out)
+
+
+def _show(result: Report, out: Console) -> None:
     out.print(
         f"{result.scored} of {result.rows} rows scored, {result.unread} could not be read; {result.events_per_s} rows/s"
     )
-    if log.varied:
-        out.print(f"{log.varied} items have --item-features that differ between rows; the first row's are used")
     out.print(report.table(result))
     if result.without:
         out.print(result.without.line, markup=False, highlight=False)

@@ -8,14 +8,15 @@ from headrace.learner.samples.urgent_state import Row
 from headrace.learner.settings import LoopSettings
 from headrace.learner.versions.cuts import Publication
 from headrace.models.ranker.config import RankerConfig
-from headrace.models.ranker.inputs import DENSE
 from headrace.schemas.model.heads import SHIPPED_HEADS
+from headrace.schemas.model.ranker_inputs import Column, Inputs
 from headrace.schemas.samples import Sample
 from headrace.schemas.versions.version_policy import VersionId
 from headrace.simulator.sample_stream import START_MS, WAIT_MS, sample
 from tests.support.heads import only
 
-CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
+INPUTS = Inputs(columns=tuple(Column(f"noise.n{number}", "user", "plain", 1.0) for number in range(50)))
+CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4, declared=INPUTS)
 SETTINGS = LoopSettings(cadence_ms=30_000, snapshot_ms=30_000_000, wait_ms=WAIT_MS)
 LABELLED = ("click", "converted", "engagement")  # this world has no events of other heads
 SLOTS, EVERY_MS = 100_000, 4
@@ -25,7 +26,10 @@ LATE_MS = 5_000  # after the wait
 def rows_of(slot: int, labels: dict[str, float], *, late: bool, **fields: object) -> list[Sample]:
     """Return the rows that the join writes for a slot: positives at once or as corrections, the rest after the wait."""
     served = START_MS + slot * EVERY_MS
-    closes, known = served + WAIT_MS, {**fields, "request_id": f"r{slot}", "served_at": served}
+    closes, known = (
+        served + WAIT_MS,
+        {**fields, "request_id": f"r{slot}", "served_at": served, "feature_set": INPUTS.feature_set},
+    )
     if late:
         known_at = closes + LATE_MS
         positives = [
@@ -53,7 +57,7 @@ def world(*, late: float) -> list[Sample]:
     """Clicks at 20 to 40 %, half of them with a purchase, a third with a stay of 60 s on average."""
     generator = np.random.default_rng(6)
     items = generator.integers(40, size=SLOTS)
-    dense = generator.normal(0, 1, (SLOTS, len(DENSE))).astype("<f4")
+    dense = generator.normal(0, 1, (SLOTS, len(INPUTS.dense))).astype("<f4")
     chance = 0.2 + 0.2 * (items / 40)
     draws = generator.random((SLOTS, 4))
     stays = generator.exponential(60, SLOTS)

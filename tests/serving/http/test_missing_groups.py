@@ -166,6 +166,7 @@ def test_groups_of_another_world_over_another_source_serve(tmp_path: Path, store
         "nearest",
         "next",
         "together",
+        "content",
         "trending",
         "popular",
         "popularity",
