@@ -68,9 +68,9 @@ CASES = (
             columns=f"{_KUAIRAND}{label},converted={other},engagement=play_time_ms",
             task="ctr",
             known=("duration_ms",),
-            asked=(Target("auc", bar, aim),),
+            asked=(Target("auc", bar, bar),),  # nobody has asked for more
         )
-        for label, other, bar, aim in (("is_click", "long_view", 0.838, 0.840), ("long_view", "is_click", 0.820, 0.822))
+        for label, other, bar in (("is_click", "long_view", 0.838), ("long_view", "is_click", 0.820))
     ),
     Case(
         name="MovieTweetings",
@@ -78,7 +78,7 @@ CASES = (
         columns="user=1,item=2,time=4",
         task="rank",
         items=("movietweetings/movies.dat.gz", "item=1,title=2,categories=3"),
-        asked=(Target("recall@10", 0.285, 0.293), Target("recall@20", 0.350, 0.360)),
+        asked=(Target("recall@10", 0.293, 0.295), Target("recall@20", 0.360, 0.362)),
     ),
     Case(
         name="dense ratings",
