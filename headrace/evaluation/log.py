@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 
 from headrace.errors import UsageProblem
 from headrace.evaluation.items import ItemDetails
-from headrace.evaluation.other_labels import LABELS, OtherLabel, others_of, words_of
+from headrace.evaluation.other_labels import OtherLabel, others_of, words_of, zero_or_one
 from headrace.reading import summary, table
 from headrace.reading.cells import kind_of, value_of
 from headrace.reading.ids import match_ids
@@ -214,11 +214,11 @@ _NO_TIME, _NO_LABEL, _NO_OTHER = "no readable time", "no readable label", "no la
 
 
 def _is_positive(label: str, at_least: float | None) -> bool | None:
-    """What a label says; None if it is none."""
+    """Whether a label is positive; None if it cannot be read."""
     if at_least is not None:
         return float(label) >= at_least if kind_of(label) in ("whole number", "number") else None
-    found = LABELS.get(label.lower().removesuffix(".0"))
-    return None if found is None else bool(found)
+    read_as = zero_or_one(label)
+    return None if read_as is None else read_as > 0
 
 
 def _row(record: Mapping[str, str], columns: Columns, clock: Clock) -> _Row | UnusableRow:

@@ -7,7 +7,7 @@ from msgspec import Struct
 from headrace.reading.cells import kind_of
 from headrace.schemas.model.heads import Head, Heads
 
-LABELS = {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0}
+_LABELS = {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0}
 _MILLISECONDS = "_ms"  # the end of a column's name
 _LONGEST_S = 86_400.0  # a day; the source of events refuses longer ones too
 
@@ -31,7 +31,10 @@ class OtherLabel(Struct, frozen=True):
         if not text:
             return 0.0
         if self.head.kind == "logistic":
-            return _zero_or_one(text, self.head.name)
+            if (found := zero_or_one(text)) is None:
+                message = f"{self.head.name} is {text!r}, 0 or 1 is expected"
+                raise ValueError(message)
+            return found
         seconds = float(text) if kind_of(text) in ("whole number", "number") else -1.0
         seconds /= 1000 if self.column.endswith(_MILLISECONDS) else 1
         if not 0 <= seconds <= _LONGEST_S:
@@ -51,9 +54,10 @@ def words_of(heads: Heads, taken: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in heads.names if name != heads.score.name and name not in taken)
 
 
-def _zero_or_one(text: str, name: str) -> float:
-    found = LABELS.get(text.lower().removesuffix(".0"))
-    if found is None:
-        message = f"{name} is {text!r}, 0 or 1 is expected"
-        raise ValueError(message)
-    return found
+def zero_or_one(text: str) -> float | None:
+    """The label of a cell, which may also be `true` or `false`; None if it is another text.
+
+    >>> [zero_or_one(text) for text in ("1", "0.0", "True", "2")]
+    [1.0, 0.0, 1.0, None]
+    """
+    return _LABELS.get(text.lower().removesuffix(".0"))

@@ -67,12 +67,17 @@ def positions(admin: AdminClient, group: ConsumerGroup) -> dict[tuple[str, int],
     Raises:
         KafkaException: the broker does not answer.
     """
-    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group.group)], request_timeout=_TIMEOUT_S)
-    partitions = asked[group.group].result().topic_partitions or []
-    committed = {(one.topic, one.partition): one.offset for one in partitions if one.offset >= 0}
+    committed = _committed(admin, group.group)
     begins = committed or _offsets(admin, _partitions(admin, group.topics), OffsetSpec.earliest())
     ends = end_offsets(admin, begins)
     return {each: Position(committed.get(each, -1), begins[each], ends.get(each, 0)) for each in begins}
+
+
+def _committed(admin: AdminClient, group: str) -> dict[tuple[str, int], int]:
+    """The offsets that a group has committed."""
+    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=_TIMEOUT_S)
+    partitions = asked[group].result().topic_partitions or []
+    return {(one.topic, one.partition): one.offset for one in partitions if one.offset >= 0}
 
 
 def _lag(found: Mapping[tuple[str, int], Position]) -> Lag:
@@ -88,9 +93,7 @@ def has_read(bootstrap: str, admin: AdminClient, group: str, ends: Mapping[tuple
     Raises:
         KafkaException: the broker does not answer.
     """
-    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=_TIMEOUT_S)
-    partitions = asked[group].result().topic_partitions or []
-    committed = {(one.topic, one.partition): one.offset for one in partitions if one.offset >= 0}
+    committed = _committed(admin, group)
     next_offsets = _offsets(admin, ends.keys() - committed.keys(), OffsetSpec.earliest()) | committed
     left = {each: next_offsets[each] for each, end in ends.items() if next_offsets.get(each, end) < end}
     if sum(ends[each] - begin for each, begin in left.items()) > _MARKERS * len(ends):
