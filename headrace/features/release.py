@@ -25,7 +25,7 @@ from headrace.schemas.defaults import LIVE_MODEL
 from headrace.schemas.model.ranker_inputs import SHIPPED, Inputs
 from headrace.serving.feature_dependencies import missing_features
 from headrace.stack.flink_rest import FlinkRest
-from headrace.store.kafka.lag import consumer_groups, has_read, topic_ends
+from headrace.store.kafka.lag import appended_offsets, consumer_groups, has_read, partitions_of
 from headrace.store.versions import LiveState, Version, Versions
 from headrace.timestamps import parse_time
 from headrace.wait import wait_until
@@ -210,7 +210,8 @@ def _watch(endpoints: Endpoints, version: Version, *, until_ms: int) -> None:
 def _wait_for_loader(endpoints: Endpoints, version: Version) -> None:
     """Wait until the store has what the version's job has written so far."""
     broker, client = admin(endpoints.bootstrap), connect(endpoints.redis_url)
-    ends = topic_ends(broker, "|".join(re.escape(topic.name) for topic in feature_topics((version.group,))))
+    pattern = "|".join(re.escape(topic.name) for topic in feature_topics((version.group,)))
+    ends = appended_offsets(broker, partitions_of(broker, pattern))
 
     def is_loaded() -> bool:
         loader = consumer_groups(client, LIVE_MODEL).get("loader")  # under another name once the store is emptied

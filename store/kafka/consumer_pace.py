@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from headrace.connections.kafka_clients import admin
-from headrace.store.kafka.lag import ConsumerGroup, Lag, has_read, lags, positions
+from headrace.store.kafka.lag import ConsumerGroup, Lag, appended_offsets, has_read, lags, positions
 
 _LOOK_S = 0.25
 _STALLED_S = 180.0  # longer than a job needs to start from a checkpoint
@@ -59,7 +59,7 @@ class ConsumerPace:
         """
         for name, group in self._groups.items():
             if name in self._look():
-                ends = {each: at.end for each, at in positions(self._admin, group).items()}
+                ends = appended_offsets(self._admin, positions(self._admin, group))
                 self._wait_until_read(
                     lambda looked, _, name=name, group=group, ends=ends: (
                         looked != name or has_read(self._bootstrap, self._admin, group.group, ends)

@@ -68,7 +68,7 @@ def positions(admin: AdminClient, group: ConsumerGroup) -> dict[tuple[str, int],
         KafkaException: the broker does not answer.
     """
     committed = _committed(admin, group.group)
-    begins = committed or _offsets(admin, _partitions(admin, group.topics), OffsetSpec.earliest())
+    begins = committed or _offsets(admin, partitions_of(admin, group.topics), OffsetSpec.earliest())
     ends = end_offsets(admin, begins)
     return {each: Position(committed.get(each, -1), begins[each], ends.get(each, 0)) for each in begins}
 
@@ -88,11 +88,14 @@ def _lag(found: Mapping[tuple[str, int], Position]) -> Lag:
 def has_read(bootstrap: str, admin: AdminClient, group: str, ends: Mapping[tuple[str, int], int]) -> bool:
     """Whether a group has read every record before these offsets; it never commits the markers of transactions.
 
-    A partition that the group has never committed counts from its beginning.
+    It has not while a transaction that began before them is open. A partition that the group has never committed
+    counts from its beginning.
 
     Raises:
         KafkaException: the broker does not answer.
     """
+    if any(stable < ends[each] for each, stable in end_offsets(admin, ends).items()):
+        return False
     committed = _committed(admin, group)
     next_offsets = _offsets(admin, ends.keys() - committed.keys(), OffsetSpec.earliest()) | committed
     left = {each: next_offsets[each] for each, end in ends.items() if next_offsets.get(each, end) < end}
@@ -106,9 +109,13 @@ def _has_record(bootstrap: str, topic: str, partition: int, begin: int, end: int
         return any(True for _ in reader.read_to_end(ends={partition: end}))
 
 
-def topic_ends(admin: AdminClient, pattern: str) -> dict[tuple[str, int], int]:
-    """End offsets of every partition of the topics with these names; raises as `end_offsets` does."""
-    return end_offsets(admin, _partitions(admin, pattern))
+def appended_offsets(admin: AdminClient, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """As `end_offsets`, with the records of open transactions.
+
+    These are the ends of what a job has written: it commits the offsets that it has read before, or after, each of its
+    sinks commits its transaction.
+    """
+    return _offsets(admin, partitions, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)
 
 
 def end_offsets(admin: AdminClient, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
@@ -120,16 +127,26 @@ def end_offsets(admin: AdminClient, partitions: Iterable[tuple[str, int]]) -> di
     return _offsets(admin, partitions, OffsetSpec.latest())
 
 
-def _partitions(admin: AdminClient, pattern: str) -> list[tuple[str, int]]:
+def partitions_of(admin: AdminClient, pattern: str) -> list[tuple[str, int]]:
+    """The partitions of the topics whose whole names match a pattern.
+
+    Raises:
+        KafkaException: the broker does not answer.
+    """
     topics = admin.list_topics(timeout=_TIMEOUT_S).topics
     return [(name, number) for name in topics if re.fullmatch(pattern, name) for number in topics[name].partitions]
 
 
-def _offsets(admin: AdminClient, partitions: Iterable[tuple[str, int]], spec: Any) -> dict[tuple[str, int], int]:
+def _offsets(
+    admin: AdminClient,
+    partitions: Iterable[tuple[str, int]],
+    spec: Any,
+    isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
+) -> dict[tuple[str, int], int]:
     specs: dict[TopicPartition, Any] = {TopicPartition(*each): spec for each in partitions}
     if not specs:
         return {}
-    asked = admin.list_offsets(specs, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_TIMEOUT_S)
+    asked = admin.list_offsets(specs, isolation_level=isolation, request_timeout=_TIMEOUT_S)
     offsets: dict[tuple[str, int], int] = {}
     for each, future in asked.items():
         try:

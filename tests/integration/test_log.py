@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, TopicPartition
 
-from headrace.connections.kafka_clients import producer
+from headrace.connections.kafka_clients import admin, consumer, producer
 from headrace.layout import Endpoints
-from headrace.schemas.topics import EVENTS, SAMPLES
+from headrace.schemas.topics import EVENTS, EXPOSURES, SAMPLES
 from headrace.stack import broker
+from headrace.store.kafka.lag import appended_offsets, end_offsets, has_read
 from headrace.store.kafka.log import LogReader, bounds, offsets_at, raise_any, read_to_end, read_values
 from headrace.wait import wait_until
 
@@ -98,3 +99,24 @@ def test_an_error_is_raised_or_waited_out_as_the_caller_says(endpoints: Endpoint
             lambda: not reader.read(0.5) and bool(seen), what="the error", deadline_s=20, hint="Look at kafka.log."
         )
     assert seen == ["_AUTO_OFFSET_RESET"]
+
+
+def test_a_group_has_not_read_what_an_open_transaction_holds(endpoints: Endpoints) -> None:
+    broker_admin, where = admin(endpoints.bootstrap), (EXPOSURES.name, 0)
+    client, group = producer(endpoints.bootstrap, {"transactional.id": "open"}), consumer(endpoints.bootstrap, "lag")
+
+    def commit(offset: int) -> None:
+        group.commit(offsets=[TopicPartition(*where, offset)], asynchronous=False)
+
+    client.init_transactions(30)
+    client.begin_transaction()
+    client.produce(EXPOSURES.name, b"a", partition=0)
+    client.flush(30)
+    commit(0)
+    ends = appended_offsets(broker_admin, [where])
+    assert (ends, end_offsets(broker_admin, [where])) == ({where: 1}, {where: 0})
+    assert not has_read(endpoints.bootstrap, broker_admin, "lag", ends)
+    client.commit_transaction(30)
+    assert not has_read(endpoints.bootstrap, broker_admin, "lag", ends)
+    commit(1)
+    assert has_read(endpoints.bootstrap, broker_admin, "lag", ends)
