@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from headrace.models.array_types import Flags, Floats, Ids
 from headrace.models.content.vectors import Content
+from headrace.schemas.model.heads import SCORE
 
 
 class Batch(Struct, frozen=True, kw_only=True):
@@ -39,3 +40,12 @@ class Batch(Struct, frozen=True, kw_only=True):
 
     def __len__(self) -> int:
         return len(self.users)
+
+    @property
+    def stands_for_slot(self) -> Flags:
+        """Which samples are the first to say what came of the score head: one of each slot that trains. [B].
+
+        A slot has a sample for each positive and one for the rest, so who counts samples counts clicked slots twice.
+        An item shown once would be admitted only if it was clicked, and its row would promise too much.
+        """
+        return (self.counts[:, SCORE] > 0) & (self.undo[:, SCORE] == 0)

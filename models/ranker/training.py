@@ -242,12 +242,12 @@ class Trainer:
             for table in self.tables.values():
                 table.expire(batch.at_ms)
         self._period = max(period, self._period)
-        new = (
-            slice(None) if batch.learned_ahead is None else ~batch.learned_ahead
-        )  # the others were seen when they were learned ahead
+        new = batch.stands_for_slot
+        if batch.learned_ahead is not None:
+            new = new & ~batch.learned_ahead  # the others were seen when they were learned ahead
         for name, ids in (("user", batch.users), ("item", batch.items), ("category", batch.categories)):
             self.tables[name].sight(ids[new], batch.at_ms)
-        self._sightings += len(batch.users[new])
+        self._sightings += int(new.sum())
 
     def _loss(self, batch: Batch, gathered: Gathered) -> Tensor:
         inputs = to_device(batch.dense, self._device)

@@ -1,5 +1,7 @@
 """A learner with declared heads: it learns what they are called, and nothing depends on a head named click."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 from msgspec import structs
@@ -7,7 +9,7 @@ from msgspec import structs
 from headrace.learner.loop import Learner
 from headrace.learner.samples.collate import Collator
 from headrace.learner.settings import LoopSettings
-from headrace.learner.versions.cuts import Checkpoint, Publication
+from headrace.learner.versions.cuts import Checkpoint, Cut, Publication
 from headrace.models.ranker.arrays import flatten
 from headrace.models.ranker.config import RankerConfig
 from headrace.models.ranker.state import ModelState
@@ -35,6 +37,10 @@ def learned(config: RankerConfig, rows: list[Sample]) -> tuple[Learner, list[Pub
     kinds = (Publication, Checkpoint)
     versions, checkpoints = ([cut for cut in cuts if isinstance(cut, kind)] for kind in kinds)
     return learner, versions, checkpoints
+
+
+def samples_learned(cuts: Iterable[Cut]) -> float:
+    return sum(cut.manifest.stats["samples"] for cut in cuts if isinstance(cut, Publication))
 
 
 @pytest.fixture(scope="module")
@@ -105,11 +111,9 @@ def test_in_the_first_wait_what_events_said_is_held_until_the_slot_closes() -> N
     then = structs.replace(first, labels={"liked": 1.0}, kind="correction", known_at=START_MS + 200, undo=1.0)
     end = structs.replace(first, labels={"opened": 0.0}, kind="first", known_at=START_MS + WAIT_MS)
     learner = Learner(SETTINGS, CONFIG.with_heads(DECLARED))
-    list(learner.feed([(0, first), (1, then)]))
-    assert (learner.offset, learner.trainer.state().sightings) == (2, 0.0)
-    list(learner.feed([(2, end)]))
-    list(learner.finish())
-    assert learner.trainer.state().sightings == 3.0
+    assert samples_learned(learner.feed([(0, first), (1, then)])) == 0.0
+    assert (learner.offset, learner.trainer.state().steps) == (2, 0)
+    assert samples_learned(learner.feed([(2, end)])) + samples_learned(learner.finish()) == 3.0
 
 
 def test_a_rollback_skips_no_event_that_said_something_of_an_open_slot() -> None:
@@ -118,7 +122,5 @@ def test_a_rollback_skips_no_event_that_said_something_of_an_open_slot() -> None
     end = structs.replace(first, labels={"opened": 0.0}, kind="first", known_at=START_MS + WAIT_MS)
     learner = Learner(SETTINGS, CONFIG.with_heads(DECLARED))
     learner.skip([(0, first), (1, then)], until=2)
-    list(learner.feed([(2, end)]))
-    list(learner.finish())
-    assert learner.trainer.state().sightings == 3.0
+    assert samples_learned(learner.feed([(2, end)])) + samples_learned(learner.finish()) == 3.0
     assert learner.faults["skipped"] == 0

@@ -49,6 +49,23 @@ def purchases(sample):
     return structs.replace(sample, weights=weights, counts=np.sign(weights))
 
 
+def test_a_slot_is_one_sighting_however_many_samples_say_what_came_of_it():
+    """Else what was shown once would have its own row only if it was clicked, and that row would promise too much."""
+    slots = batch(3)
+    first = structs.replace(slots, counts=slots.counts * by_head(click=1))
+    rest = structs.replace(slots, counts=slots.counts * by_head(click=0, others=1))
+    correction = structs.replace(first, undo=first.counts)
+    counted = []
+    for samples in ((slots,), (first, rest, correction)):
+        trainer = Trainer(CONFIG, np.random.default_rng(0))
+        for each in samples:
+            trainer.learn(each)
+        state = trainer.state()
+        counted.append((state.sightings, state.tables["item"].ids.tolist(), state.tables["item"].sightings.tolist()))
+    assert counted[0][0] == len(slots)
+    assert counted[1] == counted[0]
+
+
 def default_rows(trainer):
     return {name: table.rows(np.zeros(1, np.int64)) for name, table in trainer.tables.items()}
 
