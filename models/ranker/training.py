@@ -147,7 +147,10 @@ class Trainer:
                 model has diverged. No parameter has changed.
         """
         predicted = self._predict(batch)
-        self._begin_batch(batch)
+        new = batch.stands_for_slot
+        if batch.learned_ahead is not None:
+            new = new & ~batch.learned_ahead  # the others were seen when they were learned ahead
+        self._begin_batch(batch, new)
         self._adam.update_statistics(batch.dense)
         found = self._gradients(batch)
         self._adam.step(found.dense, len(batch))
@@ -164,7 +167,7 @@ class Trainer:
             FloatingPointError: as `learn` does.
         """
         predicted = self._predict(batch)
-        self._begin_batch(batch)
+        self._begin_batch(batch, np.ones(len(batch), np.bool_))  # what was bought has a row before its slot is closed
         found = self._gradients(batch)
         for name, gradients in found.rows.items():
             gradients[found.indexes[name] == DEFAULT] = 0.0
@@ -230,8 +233,8 @@ class Trainer:
                 moves = found.rows[name].any(axis=1)
                 self.tables[name].learn(found.indexes[name][moves], found.rows[name][moves])
 
-    def _begin_batch(self, batch: Batch) -> None:
-        """Count sightings; once per period, decay accumulators and expire old ids."""
+    def _begin_batch(self, batch: Batch, new: Flags) -> None:
+        """Count the sightings of new samples [B]; once per period, decay accumulators and expire old ids."""
         period = batch.at_ms // self.config.decay_ms
         if self._period >= 0:
             for _ in range(min(period - self._period, _MOST_PERIODS)):
@@ -242,9 +245,6 @@ class Trainer:
             for table in self.tables.values():
                 table.expire(batch.at_ms)
         self._period = max(period, self._period)
-        new = batch.stands_for_slot
-        if batch.learned_ahead is not None:
-            new = new & ~batch.learned_ahead  # the others were seen when they were learned ahead
         for name, ids in (("user", batch.users), ("item", batch.items), ("category", batch.categories)):
             self.tables[name].sight(ids[new], batch.at_ms)
         self._sightings += int(new.sum())
