@@ -15,6 +15,7 @@ from headrace.evaluation.log import Log
 from headrace.evaluation.progressive import ProgressiveRanker
 from headrace.evaluation.rank_baselines import UNRANKED, RankBaselines
 from headrace.evaluation.requests import HydratedRequest, Requests
+from headrace.evaluation.source_counts import SourceCounts
 from headrace.evaluation.to_sample import ShownItem, build_sample
 from headrace.lang.plan.plan import Plan
 from headrace.models.array_types import Doubles, Flags, Floats
@@ -58,12 +59,14 @@ class Ranks(Struct, frozen=True):
         ranks: by the progressive ranker.
         older: by its older copies, by name; `UNRANKED` before the freeze (see `ProgressiveRanker`).
         baselines: by the baselines, by name.
+        sources: what the candidate sources found.
     """
 
     scored: Flags
     ranks: Doubles
     older: dict[str, Doubles]
     baselines: dict[str, Doubles]
+    sources: SourceCounts
 
 
 def run(log: Log, plan: Plan, *, task: RankTask, on_progress: Callable[[int], None]) -> Ranks:
@@ -98,7 +101,8 @@ class _Run:
         older, baselines = (
             {name: np.full(rows, UNRANKED) for name in names} for names in (ranker.older_names, self._baselines.names)
         )
-        self.result = Ranks(np.zeros(rows, np.bool_), np.full(rows, UNRANKED), older, baselines)
+        ranks, sources = np.full(rows, UNRANKED), SourceCounts.empty(rows)
+        self.result = Ranks(np.zeros(rows, np.bool_), ranks, older, baselines, sources)
 
     def begin(self, at_ms: int, rows: Sequence[int]) -> None:
         """Begin the rows of one timestamp: freeze the model and serve a new version if it is time."""
@@ -117,6 +121,7 @@ class _Run:
         request = self._requests.hydrate(f"row-{row}", visit, allow_repeats=self._task.allow_repeats)
         is_positive = request.candidates.ids == hash64(visit.item_id)
         self.result.scored[row] = True
+        self.result.sources.count(row, request.candidates, is_positive)
         scores, older_scores = self._ranker.score(request)
         self.result.ranks[row] = _rank(scores, is_positive)
         for name, older in older_scores.items():

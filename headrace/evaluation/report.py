@@ -9,12 +9,12 @@ from rich.table import Table
 
 from headrace.evaluation import metrics
 from headrace.evaluation.ablation import Ablation
+from headrace.evaluation.breakdown import PRODUCT, Breakdown
 from headrace.evaluation.ctr import Predictions
 from headrace.evaluation.metrics import Figure
 from headrace.evaluation.rank import Ranks
 from headrace.models.array_types import Doubles
 
-PRODUCT = "headrace"  # name of the progressive ranker among the models compared
 Numbers = dict[str, float]
 
 
@@ -31,6 +31,7 @@ class Report(Struct, frozen=True, kw_only=True):
         lagged: metrics of older copies, by their age in seconds.
         baselines: metrics of the baselines, by baseline.
         without: what is lost without the groups of `--without`.
+        breakdown: the evaluation in parts.
     """
 
     task: str
@@ -48,6 +49,7 @@ class Report(Struct, frozen=True, kw_only=True):
     peak_rss_mb: float
     seed: int
     without: Ablation | None = None
+    breakdown: Breakdown
 
 
 def ctr_figures(predictions: Predictions, slates: list[str], *, first: int) -> dict[str, dict[str, Figure]]:

@@ -2,7 +2,7 @@
 
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -12,13 +12,14 @@ from rich.console import Console
 
 from headrace.console import progress, screen
 from headrace.errors import UsageProblem
-from headrace.evaluation import ctr, items, rank, report
+from headrace.evaluation import breakdown, ctr, items, rank, report
 from headrace.evaluation.ablation import Ablation, compare_losses, compare_ranks, plan_without
+from headrace.evaluation.breakdown import FROZEN, PRODUCT, Breakdown
 from headrace.evaluation.ctr import Predictions
 from headrace.evaluation.log import QUOTED, Columns, Log, positives_of, read
 from headrace.evaluation.metrics import Figure
 from headrace.evaluation.rank import Ranks
-from headrace.evaluation.report import PRODUCT, Report
+from headrace.evaluation.report import Report
 from headrace.lang.errors.report import LangError
 from headrace.lang.plan.plan import Plan
 from headrace.lang.planner.load import load_plan
@@ -56,6 +57,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     features: Path = FEATURES
     without: tuple[str, ...] = ()
 
+    @property
+    def share(self) -> str:
+        """Name of the share of hits among the metrics of tasks rank and next."""
+        return "hr" if self.task == "next" else "recall"
+
 
 def parse_numbers(text: str, option: str) -> tuple[int, ...]:
     """Parse an option such as `10,20`; an empty text gives no numbers.
@@ -84,7 +90,7 @@ def evaluate(log: Log, settings: Settings, *, on_progress: Callable[[int], None]
     other = _run(log, without, settings, lambda done: on_progress(rows + done)) if without else None
     ablation = _ablation(log, settings, run, other=other, first=first) if other else None
     lagged = [str(lag_s) for lag_s in settings.lags_s]
-    baselines = figures.keys() - {PRODUCT, "frozen", *lagged}
+    baselines = [name for name in figures if name not in (PRODUCT, FROZEN, *lagged)]
     seconds = time.perf_counter() - begun
     return Report(
         task=settings.task,
@@ -94,15 +100,29 @@ def evaluate(log: Log, settings: Settings, *, on_progress: Callable[[int], None]
         scored=scored,
         metrics=report.values(figures[PRODUCT]),
         standard_errors=report.errors(figures[PRODUCT]),
-        frozen=report.values(figures["frozen"]),
+        frozen=report.values(figures[FROZEN]),
         lagged={name: report.values(figures[name]) for name in lagged},
-        baselines={name: report.values(each) for name, each in figures.items() if name in baselines},
+        baselines={name: report.values(figures[name]) for name in baselines},
         seconds=round(seconds, 1),
         events_per_s=round(rows * (2 if without else 1) / seconds, 1),
         peak_rss_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         seed=settings.seed,
         without=ablation,
+        breakdown=_breakdown(log, settings, run, figures=figures, baselines=baselines, first=first),
     )
+
+
+def _breakdown(
+    log: Log,
+    settings: Settings,
+    run: "_Run",
+    *,
+    figures: dict[str, dict[str, Figure]],
+    baselines: Sequence[str],
+    first: int,
+) -> Breakdown:
+    scored = breakdown.scored_rows(run.result, first=first, tops=settings.tops, share=settings.share)
+    return breakdown.break_down(log.recording.visits, run.result, scored, figures=figures, baselines=baselines)
 
 
 class _Run(Struct, frozen=True):
@@ -111,11 +131,10 @@ class _Run(Struct, frozen=True):
     result: Predictions | Ranks
 
     def figures(self, log: Log, settings: Settings, first: int) -> tuple[int, dict[str, dict[str, Figure]]]:
-        """Number of scored rows, and their metrics by model: `PRODUCT`, `frozen`, each lag and each baseline."""
+        """Number of scored rows, and their metrics by model: `PRODUCT`, `FROZEN`, each lag and each baseline."""
         if isinstance(self.result, Predictions):
             return len(self.result.labels) - first, report.ctr_figures(self.result, log.slates, first=first)
-        share = "hr" if settings.task == "next" else "recall"
-        figures = report.rank_figures(self.result, settings.tops, share=share, first=first)
+        figures = report.rank_figures(self.result, settings.tops, share=settings.share, first=first)
         return int(self.result.scored[first:].sum()), figures
 
 
