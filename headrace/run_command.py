@@ -11,6 +11,7 @@ _EXTRAS = {
     **dict.fromkeys(("pyflink", "py4j"), "flink"),
     **dict.fromkeys(("faiss", "granian", "litestar"), "serving"),
     **dict.fromkeys(("onnx", "onnxscript"), "onnx"),
+    **dict.fromkeys(("jinja2", "matplotlib"), "report"),
     "torch": "learner",
 }  # the extra of pyproject.toml that brings a package
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-import msgspec
 from msgspec import Struct
 from rich.console import Console
 
@@ -18,17 +17,19 @@ from headrace.evaluation.breakdown import FROZEN, PRODUCT, Breakdown
 from headrace.evaluation.ctr import Predictions
 from headrace.evaluation.log import QUOTED, Columns, Log, positives_of, read
 from headrace.evaluation.metrics import Figure
+from headrace.evaluation.outputs import Outputs, Run
 from headrace.evaluation.rank import Ranks
 from headrace.evaluation.report import Report
 from headrace.lang.errors.report import LangError
 from headrace.lang.plan.plan import Plan
 from headrace.lang.planner.load import load_plan
-from headrace.layout import FEATURES
+from headrace.layout import FEATURES, STARTER
 from headrace.learner.app import make_deterministic
 from headrace.models.ranker.config import RankerConfig, load_ranker_config
 from headrace.schemas.model.heads import Heads
 from headrace.schemas.model.model_file import ModelFileError
 
+_FOLLOWING = ", if they follow another row of their session"
 Task: TypeAlias = Literal["ctr", "rank", "next"]
 
 
@@ -146,7 +147,7 @@ def _run(log: Log, plan: Plan, settings: Settings, on_progress: Callable[[int], 
         return _Run(ctr.run(log, plan, task=task, on_progress=on_progress))
     within_session = settings.task == "next"
     ranking = rank.RankTask(
-        allow_repeats=settings.allow_repeats or within_session,
+        allow_repeats=_ranks_repeats(settings),
         within_session=within_session,
         freeze_at=freeze_at,
         seed=settings.seed,
@@ -154,6 +155,10 @@ def _run(log: Log, plan: Plan, settings: Settings, on_progress: Callable[[int], 
         config=config,
     )
     return _Run(rank.run(log, plan, task=ranking, on_progress=on_progress))
+
+
+def _ranks_repeats(settings: Settings) -> bool:
+    return settings.allow_repeats or settings.task == "next"
 
 
 def _ablation(log: Log, settings: Settings, run: _Run, *, other: _Run, first: int) -> Ablation:
@@ -192,7 +197,7 @@ def heads_of(folder: Path) -> Heads:
 
 
 def command(
-    file: Path, settings: Settings, *, columns: Columns, items_file: tuple[Path, str] | None, json: Path | None
+    file: Path, settings: Settings, *, columns: Columns, items_file: tuple[Path, str] | None, outputs: Outputs
 ) -> None:
     """Print how a file is read, evaluate it with a progress bar, and print the report.
 
@@ -201,13 +206,14 @@ def command(
         settings: how to evaluate it.
         columns: the log's columns.
         items_file: a file of items, and its columns as `items.parse_columns` reads them.
-        json: file for the report, with the summaries of both files as `log` and `items`.
+        outputs: files for the report.
 
     Raises:
         UsageProblem: a file or an option is not valid, or the log lacks what the task needs.
     """
-    _check(settings, columns, json=json)
-    out = screen()
+    _check(settings, columns)
+    outputs.check()
+    out, notes = screen(), list[tuple[str, str]]()
     details, items_summary = (
         items.read_with_summary(items_file[0], items.parse_columns(items_file[1])) if items_file else (None, None)
     )
@@ -219,16 +225,45 @@ def command(
         check_labels(log, columns.label)
     if settings.task != "ctr" and columns.label is not None:
         before, log = len(log.recording.visits), positives_of(log)
-        out.print(f"{before - len(log.recording.visits)} of {before} rows left out: their label is 0")
+        left_out = f"{before - len(log.recording.visits)} of {before} rows left out: their label is 0"
+        out.print(left_out)
+        notes.append(("left out", left_out))
+    result = _evaluate_with_bar(log, settings)
+    if log.varied:
+        varied = f"{log.varied} items have --item-features that differ between rows; the first row's are used"
+        out.print(varied)
+        notes.append(("items that differ", varied))
+    options = [*_options(settings, columns, items_file=items_file), *notes]
+    outputs.write(Run(report=result, log=log.summary, items=items_summary, options=options))
+    _show(result, out)
+
+
+def _evaluate_with_bar(log: Log, settings: Settings) -> Report:
     with progress() as bar:
         task = bar.add_task("rows", total=len(log.recording.visits) * (2 if settings.without else 1))
-        result = evaluate(log, settings, on_progress=lambda done: bar.update(task, completed=done))
-    if json is not None:
-        document = msgspec.to_builtins(result) | {"log": log.summary, "items": items_summary}
-        json.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
-    if log.varied:
-        out.print(f"{log.varied} items have --item-features that differ between rows; the first row's are used")
-    _show(result, out)
+        return evaluate(log, settings, on_progress=lambda done: bar.update(task, completed=done))
+
+
+def _options(settings: Settings, columns: Columns, *, items_file: tuple[Path, str] | None) -> list[tuple[str, str]]:
+    """What was asked for, as (name, value)."""
+    label = columns.label if columns.at_least is None else f"{columns.label} >= {columns.at_least:g}"
+    others = {each.head.name: each.column for each in columns.others}
+    roles = {"user": columns.user, "item": columns.item, "time": columns.time, "label": label}
+    roles |= {"session": columns.session, "slate": columns.slate, **others}
+    found = {
+        "task": settings.task,
+        "columns": ", ".join(f"{role} is {column}" for role, column in roles.items() if column),
+        "item features": ", ".join(columns.item_features),
+        "items": f"{items_file[0].name}, {items_file[1]}" if items_file else "",
+        "scored": f"rows after the first {settings.from_share:.0%}{_FOLLOWING if settings.task == 'next' else ''}",
+        "frozen": f"stops learning after {settings.freeze_share:.0%} of the rows",
+        "lags": ", ".join(f"{lag_s} s" for lag_s in settings.lags_s),
+        "repeats": "" if settings.task == "ctr" else "ranked" if _ranks_repeats(settings) else "not candidates",
+        "features": "" if settings.features in (FEATURES, STARTER / "features") else str(settings.features),
+        "without": ", ".join(settings.without),
+        "seed": str(settings.seed),
+    }
+    return [(name, value) for name, value in found.items() if value]
 
 
 def _show(result: Report, out: Console) -> None:
@@ -255,7 +290,7 @@ def check_labels(log: Log, column: str) -> None:
         raise UsageProblem(message)
 
 
-def _check(settings: Settings, columns: Columns, *, json: Path | None) -> None:
+def _check(settings: Settings, columns: Columns) -> None:
     shares = (("--from-fraction", settings.from_share), ("--freeze-after", settings.freeze_share))
     for name, share in shares:
         if not 0 < share < 1:
@@ -270,9 +305,6 @@ def _check(settings: Settings, columns: Columns, *, json: Path | None) -> None:
             f"--freeze-after {freeze} is after --from-fraction {first}: the frozen model would miss scored rows; "
             "write a smaller --freeze-after"
         )
-        raise UsageProblem(message)
-    if json is not None and not json.parent.is_dir():
-        message = f"--json is {json}, and there is no folder {json.parent}"
         raise UsageProblem(message)
     if settings.task == "ctr" and columns.label is None:
         message = (

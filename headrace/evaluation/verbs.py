@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import cyclopts
 
 from headrace.evaluation import inspection, log, run
+from headrace.evaluation.outputs import Outputs
 from headrace.layout import FEATURES, STARTER
 
 
@@ -47,6 +48,7 @@ def evaluate(
     repeats: bool = False,
     how: EvaluationOptions = EVALUATION,
     json: Path | None = None,
+    report: Path | None = None,
 ) -> None:
     """Evaluate the features, the ranker and the learner on your log: each row is predicted before it is learned.
 
@@ -63,10 +65,12 @@ def evaluate(
         repeats: for rank, also rank items that the user already had; next always does.
         how: the parts of the log, the seed, and the features.
         json: write the report to this file.
+        report: write a page that explains the evaluation, with charts, to this file, as HTML.
     """
     settings = _evaluation(task, top=top, repeats=repeats, how=how)
     parsed = log.parse_columns(columns, _names(item_features), run.heads_of(settings.features))
-    run.command(file, settings, columns=parsed, items_file=(items, item_map) if items else None, json=json)
+    items_file, outputs = (items, item_map) if items else None, Outputs(json=json, report=report)
+    run.command(file, settings, columns=parsed, items_file=items_file, outputs=outputs)
 
 
 def _evaluation(

@@ -78,3 +78,4 @@ def test_the_wheel_holds_what_the_processes_read_beside_their_code(wheel: set[st
     starter = {"headrace/starter/headrace.toml", "headrace/starter/features/sources/clickstream.sql"}
     assert starter <= wheel
     assert {"headrace/jgo.lock.toml", "headrace/flink-conf/local.yaml"} <= wheel
+    assert "headrace/evaluation/page.html.jinja" in wheel

@@ -25,6 +25,7 @@ def test_a_flink_that_does_not_answer(url: str, capsys: pytest.CaptureFixture[st
     ("error", "code", "said"),
     [
         (ModuleNotFoundError("No module named 'torch'", name="torch"), 2, "pip install 'headrace[learner]'"),
+        (ModuleNotFoundError("No module named 'jinja2'", name="jinja2"), 2, "pip install 'headrace[report]'"),
         (ModelFileError("model.toml: it is not TOML"), 1, "it is not TOML"),
         (httpx.InvalidURL("no"), 2, "does not answer"),
     ],

@@ -7,6 +7,7 @@ from msgspec import structs
 from headrace.errors import UsageProblem
 from headrace.evaluation import ctr
 from headrace.evaluation.log import parse_columns, read
+from headrace.evaluation.outputs import Outputs
 from headrace.evaluation.progressive import with_own_weights
 from headrace.evaluation.run import Settings, command
 from headrace.lang.planner.load import load_plan
@@ -89,7 +90,7 @@ def test_a_column_that_the_log_lacks_is_refused(tmp_path):
 def test_only_task_ctr_learns_them(tmp_path):
     columns = parse_columns("user=who,item=what,time=when,engagement=watched_ms", ())
     with pytest.raises(UsageProblem, match="task rank learns from positives alone; remove engagement=watched_ms"):
-        command(tmp_path / "x.csv", Settings(task="rank"), columns=columns, items_file=None, json=None)
+        command(tmp_path / "x.csv", Settings(task="rank"), columns=columns, items_file=None, outputs=Outputs())
 
 
 def test_no_input_knows_them(tmp_path):
