@@ -20,7 +20,7 @@ class TableConfig(Struct, frozen=True, kw_only=True):
         admission: sightings after which an id gets its own row.
         keep_ms: time without a sighting after which an id expires.
         rate: Adagrad's step. `first`: its accumulator in a new row, and the floor it decays to.
-        decay: factor on accumulators and sighting counts after each decay period.
+        decay: factor on sighting counts after each decay period. `accumulator_decay`: that on accumulators.
         spread: half width of the noise that sets a new row apart from the default row.
         clip: largest gradient norm of a row.
         most_rows, most_waiting: limits on the ids that own a row, and on those that wait for one; beyond a limit, the
@@ -34,6 +34,7 @@ class TableConfig(Struct, frozen=True, kw_only=True):
     rate: float = 0.08
     first: float = 0.1
     decay: float = 0.9
+    accumulator_decay: float = 0.9
     spread: float = 0.05
     clip: float = 5.0
     most_rows: int = 10_000_000
@@ -142,7 +143,8 @@ class Table:
     def decay(self) -> None:
         """End a decay period: shrink accumulators towards their floor, and sighting counts towards 0."""
         used = slice(0, self._used)
-        np.maximum(self._sums[used] * np.float32(self.config.decay), self.config.first, out=self._sums[used])
+        faded = self._sums[used] * np.float32(self.config.accumulator_decay)
+        np.maximum(faded, self.config.first, out=self._sums[used])
         self._sightings[used] *= self.config.decay
 
     def expire(self, at_ms: int) -> int:

@@ -66,6 +66,19 @@ def test_a_slot_is_one_sighting_however_many_samples_say_what_came_of_it():
     assert counted[1] == counted[0]
 
 
+def test_after_a_pause_users_move_as_if_new_and_items_do_not():
+    trainer = trained(20)
+    before = {name: table.sums for name, table in trainer.state().tables.items()}
+    month_ms = 30 * 86_400_000
+    trainer.learn(structs.replace(batch(3, size=1), at_ms=month_ms, users=np.array([10**9]), items=np.array([10**9])))
+    after = {name: table.sums[: len(before[name])] for name, table in trainer.state().tables.items()}
+    users, items = (np.flatnonzero(before[name].min(axis=1) > 0.2) for name in ("user", "item"))
+    assert len(users)
+    assert len(items)
+    assert after["user"][users].max() == pytest.approx(0.1), "the floor"
+    assert (after["item"][items] > 0.6 * before["item"][items]).all()
+
+
 def default_rows(trainer):
     return {name: table.rows(np.zeros(1, np.int64)) for name, table in trainer.tables.items()}
 

@@ -23,7 +23,7 @@ from headrace.store.redis.reader import FeatureRequest, FeatureStore, FeatureVal
 from tests.support import serving_states as worlds
 from tests.support.memory_stores import click, memory_store_of
 
-COLD = {"nearest": 80, "next": 0, "together": 0, "content": 0, "newest": 30, "popular": 50, "trending": 100}
+COLD = {"nearest": 80, "next": 0, "together": 0, "content": 0, "newest": 20, "popular": 50, "trending": 110}
 ALL = frozenset(f"{group.name}.{feature.name}" for group in worlds.PLAN.groups for feature in group.features)
 STATE = worlds.state(count=400, categories=8)
 
@@ -53,7 +53,7 @@ def test_sources_fill_up_with_what_is_hot() -> None:
         "next": 2,
         "together": 2,
         "content": 40,
-        "trending": 60,
+        "trending": 66,
     }
     assert warm["trending"][:10].tolist() == state.features.hot_in["c1"][:10].tolist()
 
