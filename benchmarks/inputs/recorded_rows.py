@@ -5,12 +5,14 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from headrace.errors import UsageProblem
 from headrace.evaluation import ctr
 from headrace.evaluation.log import Log
 from headrace.lang.plan.plan import Plan
 from headrace.models.array_types import Doubles
+from headrace.replay.recordings import Recording
 from headrace.replay.writer import ExposureBuilder, build_events
 from headrace.schemas.samples import Sample
 
@@ -46,6 +48,21 @@ class Predictions(Struct, frozen=True):
 
     chances: Doubles
     took_s: float
+
+
+def first_rows(log: Log, count: int | None) -> Log:
+    """The log without the rows after the first `count`, by time; the whole log if it is None.
+
+    Raises:
+        UsageProblem: the count is below 1.
+    """
+    if count is None:
+        return log
+    if count < 1:
+        message = f"a trial of {count} rows is not possible; write a number from 1"
+        raise UsageProblem(message)
+    recording = Recording(log.recording.items, log.recording.visits[:count])
+    return structs.replace(log, recording=recording, slates=log.slates[:count], labels=log.labels[:count])
 
 
 def stream_of(log: Log, plan: Plan) -> Stream:
