@@ -168,7 +168,7 @@ def contenders(
         }
     for inputs, words in _INPUTS.items():
         found[f"LightGBM{words}, refitted hourly"] = {
-            each.name: partial(lightgbm.run, inputs, settings=each) for each in lightgbm_peer.SETTINGS
+            each.name: partial(lightgbm.run, inputs, settings=each) for each in lightgbm_peer.SETTINGS[inputs]
         }
     return found
 

@@ -1,9 +1,10 @@
 """LightGBM in its own process and environment (benchmarks/peers/lightgbm.lock), with a line protocol.
 
 `lightgbm_loop.py FOLDER` reads `rows.json` in the folder, an object of columns (user, item, bucket, hour, dense,
-label), and prints its version. `fit raw|dense TREES LEAVES RATE START END` fits a new model to the rows from START to
-before END, and prints the seconds. `predict START END` prints the chances of rows as JSON. The ids are categories for
-LightGBM; `dense` adds the dense inputs.
+label), and prints its version. `fit raw|dense TREES LEAVES RATE SHARE LEAST SMOOTH START END` fits a new model to the
+rows from START to before END, with a share of the columns per tree, at least LEAST rows per leaf and smoothed ids, and
+prints the seconds. `predict START END` prints the chances of rows as JSON. The ids are categories for LightGBM; `dense`
+adds the dense inputs.
 """
 
 import json
@@ -31,7 +32,7 @@ class Rows:
 
     def fit(self, words: list[str]) -> float:
         """Fit a new model; returns the seconds that it took."""
-        inputs, trees, leaves, rate, start, end = words
+        inputs, trees, leaves, rate, share, least, smooth, start, end = words
         self._width = len(_IDS) if inputs == "raw" else self._columns.shape[1]
         learned = slice(int(start), int(end))
         begun = time.perf_counter()
@@ -42,6 +43,10 @@ class Rows:
             "objective": "binary",
             "num_leaves": int(leaves),
             "learning_rate": float(rate),
+            "feature_fraction": float(share),
+            "min_data_in_leaf": int(least),
+            "cat_smooth": float(smooth),
+            "cat_l2": float(smooth),
             "seed": 0,
             "deterministic": True,
             "force_row_wise": True,

@@ -33,23 +33,22 @@ class Settings(Struct, frozen=True):
     pause_days: float
     half_life_days: float
     newest: int = 20
-    sampled: int = 500
-    neighbours: int = 200
+    sampled: int = 1_000
+    neighbours: int = 500
 
     @property
     def name(self) -> str:
         """The setting in words."""
-        pause = f"sessions end after {self.pause_days:g} days, half-life {self.half_life_days:g} days"
-        return f"{pause}, {self.neighbours} neighbours"
+        return f"sessions end after {self.pause_days:.2g} days, half-life {self.half_life_days:g} days"
 
 
 _EVER = 10_000  # days: all rows of a user are one session
 SETTINGS = (
     Settings(1 / 48, 30),
-    Settings(1, 14),
+    Settings(1 / 48, 14),
+    Settings(30, 30),
     Settings(30, 14),
-    Settings(_EVER, 14),
-    Settings(_EVER, 30, neighbours=500),
+    Settings(_EVER, 30),
 )
 
 
@@ -78,7 +77,7 @@ class SessionKnn:
         at_ms = np.fromiter(chain.from_iterable(each.at_ms for each in sessions), np.float64)
         similarities = np.repeat([similarity for _, similarity in nearest], [len(each.items) for each in sessions])
         decays = 0.5 ** ((self._rows.at_ms[row] - at_ms) / (self._settings.half_life_days * DAY_MS))
-        return np.bincount(items, similarities * decays, minlength=seen)
+        return np.asarray(np.bincount(items, similarities * decays, minlength=seen), np.float64)
 
     def add(self, row: int) -> None:
         """Add a row to its user's session, or begin a new one with it."""

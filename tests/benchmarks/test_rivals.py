@@ -82,7 +82,7 @@ def lightgbm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LightGbm]:
 
 @pytest.mark.parametrize("inputs", ["raw", "dense"])
 def test_lightgbm_sees_no_label_of_the_hour_that_it_predicts(lightgbm: LightGbm, inputs: str) -> None:
-    chances = lightgbm.run(inputs, settings=lightgbm_peer.Settings(100, 2, 0.1, 30)).chances
+    chances = lightgbm.run(inputs, settings=lightgbm_peer.Settings(100, 2, 0.1, 30, share=1)).chances
     expected = [0.5, 1.0, 1.0, 2 / 3]  # of a row whose input is 1: the share of clicks among those of earlier hours
     for hour, chance in enumerate(expected):
         assert chances[200 * hour + 1 : 200 * hour + 200 : 2] == pytest.approx(chance, abs=0.01)
@@ -90,7 +90,7 @@ def test_lightgbm_sees_no_label_of_the_hour_that_it_predicts(lightgbm: LightGbm,
 
 
 def test_lightgbm_forgets_rows_that_are_too_old(lightgbm: LightGbm) -> None:
-    chances = lightgbm.run("dense", settings=lightgbm_peer.Settings(100, 2, 0.1, 1.01 / 24)).chances
+    chances = lightgbm.run("dense", settings=lightgbm_peer.Settings(100, 2, 0.1, 1.01 / 24, share=1)).chances
     assert chances[601::2] == pytest.approx(0.0, abs=0.01)
 
 
