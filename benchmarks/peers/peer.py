@@ -1,6 +1,7 @@
 """A peer process in its own environment, built once from a lock in this folder, with a line protocol."""
 
 import contextlib
+import fcntl
 import hashlib
 import subprocess
 import sys
@@ -61,9 +62,12 @@ def _python(name: str) -> Path:
     lock = HERE / f"{name}.lock"
     home = REPOSITORY / ".headrace" / f"{name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
     python, ready = home / "bin" / "python", home / ".ready"
-    if not ready.exists():
-        subprocess.run([_UV, "venv", "--quiet", "--clear", "--python", sys.executable, home], check=True)
-        sync = ["pip", "sync", "--quiet", "--require-hashes", "--python", python, lock]
-        subprocess.run([_UV, *sync], check=True)
-        ready.touch()
+    home.parent.mkdir(exist_ok=True)
+    with home.with_suffix(".building").open("w") as building:
+        fcntl.flock(building, fcntl.LOCK_EX)  # tests in several processes need it at once
+        if not ready.exists():
+            subprocess.run([_UV, "venv", "--quiet", "--clear", "--python", sys.executable, home], check=True)
+            sync = ["pip", "sync", "--quiet", "--require-hashes", "--python", python, lock]
+            subprocess.run([_UV, *sync], check=True)
+            ready.touch()
     return python

@@ -1,13 +1,15 @@
 """The rivals that rank see rows only after they ranked them, and are scored against the product on the same rows."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pytest
 
 from benchmarks.inputs.periods import DAY_MS, HOUR_MS, periods
 from benchmarks.inputs.positive_rows import PositiveRows, Ranking, rank_progressively, rows_of
-from benchmarks.peers import implicit_peer, session_knn
+from benchmarks.peers import implicit_peer, lightgbm_peer, session_knn
 from benchmarks.peers.implicit_peer import DailyAls
 from benchmarks.peers.session_knn import SessionKnn
 from benchmarks.studies.film_rivals import RankScorer
@@ -22,6 +24,11 @@ def visit(user: object, item: object, at_ms: int) -> Visit:
 
 def rows(*visits: tuple[object, object, int]) -> PositiveRows:
     return rows_of([visit(*each) for each in visits])
+
+
+class Named(Protocol):
+    @property
+    def name(self) -> str: ...
 
 
 class Indifferent:
@@ -123,6 +130,11 @@ def test_als_folds_in_what_a_user_had_since_the_fit(tmp_path: Path) -> None:
 def test_als_puts_items_since_the_fit_last(tmp_path: Path) -> None:
     log = rows(("a", 0, 0), ("b", 1, 0), ("c", 2, DAY_MS), ("d", 3, DAY_MS), ("a", 2, DAY_MS + 1), ("a", 3, DAY_MS + 1))
     assert np.isneginf(scores_of_the_last_rows(log, tmp_path / "als")).tolist() == [[False, False, True, True]] * 2
+
+
+@pytest.mark.parametrize("settings", [implicit_peer.SETTINGS, session_knn.SETTINGS, *lightgbm_peer.SETTINGS.values()])
+def test_a_rival_has_five_settings_and_their_names_differ(settings: Sequence[Named]) -> None:
+    assert len({each.name for each in settings}) == 5
 
 
 def test_each_figure_is_that_of_its_best_setting_next_to_the_product_on_the_same_rows() -> None:
