@@ -4,7 +4,7 @@ Clicks of KuaiRand, predicted row by row by Vowpal Wabbit, River and LightGBM. A
 before any is learned; the last 70 % are scored. Each rival runs with the raw columns and their pairs (user and item,
 user and length, user and hour; LightGBM finds its own), and with the product's dense inputs in addition. The setting is
 chosen on the scored rows. Vowpal Wabbit and River learn each row at once, where the product waits for a batch of 64;
-LightGBM is fitted anew at the start of each hour. The rows per second of the product include its features and
+LightGBM is fitted again at the start of each hour. The rows per second of the product include its features and
 baselines; the rivals, and the product's ranker alone, get precomputed inputs. Films of MovieTweetings, ranked by
 implicit ALS and session-kNN (benchmarks/studies/film_rivals.py). Then come interleaved speeds
 (benchmarks/studies/speeds.py).

@@ -43,7 +43,7 @@ class Ranking(Struct, frozen=True):
 
 
 class Rival(Protocol):
-    """Something that scores items; it learns a row only by `add`."""
+    """Something that scores items; a row may count only after it was added."""
 
     def scores(self, row: int, seen: int) -> Doubles:
         """Scores of the first `seen` items (seen,) for the user of a row, as of its time."""

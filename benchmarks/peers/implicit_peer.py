@@ -1,7 +1,7 @@
 """Alternating least squares (the package `implicit`) as a contender, refitted each day of log time.
 
 Source: Hu, Koren & Volinsky 2008, "Collaborative filtering for implicit feedback datasets". Between two fits the items
-keep their vectors, but a user's vector is computed anew for each row, from everything the user had until then.
+keep their vectors, but a user's vector is computed again for each row, from everything the user had until then.
 """
 
 import contextlib

@@ -21,10 +21,11 @@ class Settings(Struct, frozen=True):
     """How to fit a model.
 
     Attributes:
-        trees: their number; each has so many `leaves`, and its predictions are scaled by `rate`.
+        trees: number of trees, each with at most `leaves` leaves.
+        rate: learning rate.
         days: age up to which rows are learned.
         share: share of the columns that each tree may use.
-        least: rows that a leaf has at least.
+        least: least number of rows in a leaf.
         smooth: LightGBM's `cat_smooth` and `cat_l2`, against rare ids.
     """
 
