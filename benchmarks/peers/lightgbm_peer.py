@@ -43,10 +43,10 @@ class Settings(Struct, frozen=True):
         return f"{self.trees} trees of {self.leaves} leaves, rate {self.rate:g}, {self.days:g} days"
 
 
-# LightGBM's own defaults suit the four ids; with the dense inputs, trees that see a part of them predict better.
-_RAW = ((50, 7, 0.1), (100, 15, 0.05), (100, 31, 0.05), (50, 31, 0.1), (200, 15, 0.05))
+# The four ids need every column and little smoothing; with the dense inputs it is the other way round.
+_RAW = ((50, 7, 0.1), (100, 7, 0.05), (100, 15, 0.05), (60, 15, 0.08), (100, 31, 0.05))
 SETTINGS: Mapping[str, tuple[Settings, ...]] = {
-    "raw": tuple(Settings(*each, share=1, least=20, smooth=10) for each in _RAW),
+    "raw": tuple(Settings(*each, share=1, least=20, smooth=1) for each in _RAW),
     "dense": (
         Settings(100, 15, 0.05),
         Settings(100, 7, 0.05),
