@@ -8,6 +8,7 @@ it adds: what a neighbour adds halves with its age.
 """
 
 import heapq
+import math
 from collections import defaultdict, deque
 from itertools import chain
 
@@ -23,7 +24,7 @@ class Settings(Struct, frozen=True):
     """How sessions are split and compared.
 
     Attributes:
-        pause_days: a longer pause ends a user's session.
+        pause_days: a longer pause ends a user's session; if infinite, all rows of a user are one session.
         half_life_days: age at which a neighbour's row adds half.
         newest: items of the current session that are compared.
         sampled: most recent sessions of each of these items that are compared.
@@ -39,16 +40,16 @@ class Settings(Struct, frozen=True):
     @property
     def name(self) -> str:
         """The setting in words."""
-        return f"sessions end after {self.pause_days:.2g} days, half-life {self.half_life_days:g} days"
+        ends = f"pause of {self.pause_days * 24:g} h" if math.isfinite(self.pause_days) else "one session per user"
+        return f"{ends}, half-life {self.half_life_days:g} days"
 
 
-_EVER = 10_000  # days: all rows of a user are one session
 SETTINGS = (
     Settings(1 / 48, 30),
-    Settings(1 / 48, 14),
-    Settings(30, 30),
-    Settings(30, 14),
-    Settings(_EVER, 30),
+    Settings(1 / 48, 7),
+    Settings(1, 30),
+    Settings(7, 30),
+    Settings(math.inf, 30),
 )
 
 

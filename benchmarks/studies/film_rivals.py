@@ -134,7 +134,7 @@ class RankScorer:
 
 
 def missed(result: FilmResult) -> list[str]:
-    """The contenders that the product is not ahead of by more than two standard errors."""
+    """The contenders, popularity included, that the product is not ahead of by more than two standard errors."""
     return [
         f"{each.name}: {figure} of the product is ahead by {best.ahead.value:.4f} ± {best.ahead.error:.4f}"
         for each in result.contenders[1:]
