@@ -12,7 +12,8 @@ from benchmarks.inputs.positive_rows import PositiveRows, Ranking, rank_progress
 from benchmarks.peers import implicit_peer, lightgbm_peer, session_knn
 from benchmarks.peers.implicit_peer import DailyAls
 from benchmarks.peers.session_knn import SessionKnn
-from benchmarks.studies.film_rivals import RankScorer
+from benchmarks.studies.film_rivals import RankScorer, product
+from headrace.evaluation.log import parse_columns, read
 from headrace.evaluation.rank_baselines import UNRANKED, RankBaselines
 from headrace.models.array_types import Doubles
 from headrace.replay.recordings import Visit
@@ -49,6 +50,19 @@ def test_without_a_preference_the_ranks_are_those_of_popularity_that_halves_each
         expected.append(baselines.ranks(each, allow_repeats=False)["decayed_popularity"])
         baselines.add(each)
     assert rank_progressively(rows_of(visits), Indifferent()).ranks.tolist() == expected
+
+
+def test_the_product_ranks_the_same_rows_as_the_rivals(tmp_path: Path) -> None:
+    path, rng = tmp_path / "log.csv", np.random.default_rng(1)
+    pairs = rng.permutation(12 * 15)[:60]
+    lines = [f"u{pair // 15},i{pair % 15},{1_650_000_000 + number // 2 * 7_000}" for number, pair in enumerate(pairs)]
+    path.write_text("\n".join(["user,item,at", *lines]) + "\n")
+    log = read(path, parse_columns("user=user,item=item,time=at", ()), warm_share=0.3)
+    ours, popularity = product(log, freeze_at=18)
+    rivals = rank_progressively(rows_of(log.recording.visits), Indifferent())
+    assert popularity.ranks.tolist() == rivals.ranks.tolist()
+    assert (ours.ranks < UNRANKED).sum() > 20
+    assert np.isinf(ours.ranks[np.isinf(rivals.ranks)]).all()
 
 
 def test_rows_of_one_timestamp_are_ranked_before_any_is_learned() -> None:
