@@ -18,7 +18,7 @@ from headrace.lang.plan.plan import Group, Plan
 from headrace.schemas.model.ranker_inputs import COMPUTED, SHIPPED, Inputs, Reads
 from headrace.serving.stages.cold_start import Trends
 from headrace.serving.stages.neighbours import NeighbourCache, combine
-from headrace.serving.stages.sources.source import NeighbourRanking
+from headrace.serving.stages.sources.source import RECENT, NeighbourRanking
 from headrace.serving.stages.sources.table import SOURCES
 from headrace.serving.state import columns
 from headrace.serving.state.query import Faults, MemberValues, Neighbours, Query, Taste, User, ids_of
@@ -26,7 +26,6 @@ from headrace.store.redis.pending_rows import can_be_pending
 from headrace.store.redis.reader import AsyncFeatureStore, FeatureRequest, FeatureStore, FeatureValues, Status
 from headrace.store.redis.reading import Reading, read_async, read_now
 
-NEWEST = 5  # distinct items of the history whose neighbours are read
 TASTE, SHOWN = "user_category", "user_category_engagement"
 _TOTAL = f"{TASTE}.affinity_total"  # computed here
 _TASTES = ((TASTE, ("affinity", "skips_1h", "skips_24h")), (SHOWN, ("imps_ever", "clicks_ever")))
@@ -140,7 +139,7 @@ class Hydrator:
 
     def _ranked(self, history: Sequence[str], plan: Plan, at_ms: int) -> Reading[dict[str, Neighbours]]:
         """The neighbours of the history's newest distinct items, by the feature that ranks them."""
-        newest, cache = list(dict.fromkeys(history))[:NEWEST], self._neighbours
+        newest, cache = list(dict.fromkeys(history))[:RECENT], self._neighbours
         rankings = [
             (neighbours, group, rollup)
             for neighbours in NEIGHBOURS

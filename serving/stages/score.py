@@ -8,11 +8,12 @@ from msgspec import structs
 
 from headrace.models.array_types import Doubles, Floats, Indexes
 from headrace.schemas.ids import hash64
+from headrace.schemas.model.ranker_inputs import COMPUTED
 from headrace.schemas.versions.aliases import LIVE
 from headrace.serving.stages.blend import Blend, blend
 from headrace.serving.stages.explore import Draws
-from headrace.serving.stages.hydrate import NEWEST
 from headrace.serving.stages.sources import clicked_after, together
+from headrace.serving.stages.sources.source import RECENT
 from headrace.serving.state import item_features
 from headrace.serving.state.catalogue import Catalogue
 from headrace.serving.state.columns import Columns, filled
@@ -22,6 +23,9 @@ from headrace.serving.state.state import ServedModel, ServingState
 
 T = TypeVar("T")
 _AFTER, _TOGETHER = clicked_after.NEIGHBOURS, together.NEIGHBOURS
+_LIKENESSES = frozenset(
+    name for name in COMPUTED if name.startswith(("history.like", "history.words", "history.years"))
+)
 _WEIGHT = 5.0  # impressions: weight of the user's overall click rate in their click rate for a category
 _PRIOR = 0.05  # click rate of an item that has no features
 
@@ -153,14 +157,14 @@ def _crosses(user: User, candidates: Candidates, state: ServingState, rows: Doub
         "user_price.dearness": _dearness(user, catalogue.price[candidates.indexes]),
         "history.contains": user.has_clicked(candidates.ids).astype(np.float64),
         "history.category_share": np.bincount(catalogue.codes[past], minlength=count)[codes] / max(len(past), 1),
-        **_likenesses(past, catalogue, candidates.indexes),
+        **(_likenesses(past, catalogue, candidates.indexes) if columns.of("cross") & _LIKENESSES else {}),
     }
 
 
 def _likenesses(past: Indexes, catalogue: Catalogue, candidates: Indexes) -> dict[str, Doubles]:
     """How alike each candidate is to the whole history, to its newest few items, and to the newest one. [C] each."""
-    whole, recent, newest = catalogue.tags.likeness((past, past[:NEWEST], past[:1]), candidates)
-    words, recent_words = catalogue.words.likeness((past, past[:NEWEST]), candidates)
+    whole, recent, newest = catalogue.tags.likeness((past, past[:RECENT], past[:1]), candidates)
+    words, recent_words = catalogue.words.likeness((past, past[:RECENT]), candidates)
     return {
         "history.likeness": whole,
         "history.likeness_recent": recent,
@@ -168,7 +172,7 @@ def _likenesses(past: Indexes, catalogue: Catalogue, candidates: Indexes) -> dic
         "history.words": words,
         "history.words_recent": recent_words,
         "history.years_apart": _years_apart(past, catalogue, candidates),
-        "history.years_apart_recent": _years_apart(past[:NEWEST], catalogue, candidates),
+        "history.years_apart_recent": _years_apart(past[:RECENT], catalogue, candidates),
     }
 
 

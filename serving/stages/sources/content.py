@@ -4,18 +4,16 @@ import numpy as np
 
 from headrace.models.array_types import Ids
 from headrace.schemas.model.ranker_inputs import SHIPPED
-from headrace.serving.stages.sources.source import Source
+from headrace.serving.stages.sources.source import RECENT, Source
 from headrace.serving.state.columns import filled
 from headrace.serving.state.query import Query
 from headrace.serving.state.state import ServingState
-
-_NEWEST = 5  # items of the history
 
 
 def propose(query: Query, state: ServingState, count: int) -> Ids:
     """By falling likeness times the logarithm of their clicks; nothing without tags."""
     catalogue, features = state.catalogue, state.features
-    indexes, known = catalogue.find(query.user.history_ids[:_NEWEST])
+    indexes, known = catalogue.find(query.user.history_ids[:RECENT])
     past = indexes[known]
     codes = catalogue.tags.codes[past]
     tagged = features.by_tag.of(catalogue.tags.ids[np.unique(codes[codes >= 0])])

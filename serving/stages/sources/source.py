@@ -10,6 +10,8 @@ from headrace.serving.state.query import Query
 from headrace.serving.state.state import ServingState
 
 BasedOn: TypeAlias = Literal["item", "user", "everyone"]
+RECENT = 5
+"""The newest items of a history, which stand for what the user wants now."""
 SPECIFICITY: tuple[BasedOn, ...] = get_args(BasedOn)
 
 
