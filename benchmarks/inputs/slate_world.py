@@ -35,7 +35,8 @@ from headrace.schemas.versions.row_codec import TableUpdate
 from headrace.store.kafka.lag import consumer_groups, lags
 from headrace.wait import wait_until
 
-_CATEGORIES, _SELLERS = 200, 500
+_CATEGORIES, _SELLERS, _FIRST_YEAR = 200, 500, 1990
+_TAGS = ((0, 37), (37, 101), (138, 211))  # first and count of the tags that an item has one of each
 _DAY_MS = 86_400_000
 _TYPES = ("impression", "view", "click", "dwell", "purchase")
 _SHARES = (0.55, 0.15, 0.2, 0.08, 0.02)
@@ -66,6 +67,8 @@ class SlateWorld:
             yield Item(
                 item_id=f"i{number}",
                 category=f"c{number % _CATEGORIES}",
+                title=f"word{number % 499} word{number % 997} ({_FIRST_YEAR + number % 35})",
+                tags=[f"tag{first + number % count}" for first, count in _TAGS],
                 price=float(5 + number % 90),
                 seller=f"s{number % _SELLERS}",
                 born_at=self.now - _DAY_MS - 1_000 * number,
