@@ -94,7 +94,8 @@ def test_a_stream_that_is_left_after_its_first_slate_is_logged_once(served: Serv
 
 
 def logged(api: Client) -> int:
-    """Records that wait on disk, because Kafka is away."""
+    """Records that wait on disk, because Kafka is away; once those of earlier requests are there, too."""
+    wait_until(lambda: api.check_ready().queued == 0, what="the queue to be empty", deadline_s=30, hint="")
     return api.check_ready().spooled
 
 
