@@ -48,7 +48,6 @@ FILE, KNOWN = "kuairand/exposures.tsv.gz", ("duration_ms",)
 COLUMNS = "user=user_id,item=video_id,time=time_ms,label=is_click"
 FROM_SHARE = 0.3
 _INPUTS = {"raw": "", "dense": " + inputs"}
-_LEAST = 1e-6  # as in the metrics
 console = Console(stderr=True, highlight=False)
 
 
@@ -177,26 +176,21 @@ class Scorer:
     """Scores predictions on the last rows, compared with the product's."""
 
     def __init__(self, labels: Doubles, ours: Doubles) -> None:
-        self._labels, self._ours = labels, _losses(ours, labels)
+        self._labels, self._ours = labels, metrics.log_losses(ours, labels)
 
     def best(self, name: str, passes: Mapping[str, Predictions]) -> Scored:
         """Score the pass with the lowest log loss."""
         chances = {setting: each.chances[-len(self._labels) :] for setting, each in passes.items()}
-        tried = {setting: float(_losses(each, self._labels).mean()) for setting, each in chances.items()}
+        tried = {setting: float(metrics.log_losses(each, self._labels).mean()) for setting, each in chances.items()}
         setting = min(tried, key=lambda each: tried[each])
         return Scored(
             name=name,
             setting=setting,
             tried=tried,
             figures=metrics.chance_metrics(chances[setting], self._labels),
-            behind=metrics.mean(_losses(chances[setting], self._labels) - self._ours),
+            behind=metrics.mean(metrics.log_losses(chances[setting], self._labels) - self._ours),
             rows_per_s=_per_s(passes[setting]),
         )
-
-
-def _losses(chances: Doubles, labels: Doubles) -> Doubles:
-    clipped = np.clip(chances, _LEAST, 1 - _LEAST)
-    return -np.where(labels > 0, np.log(clipped), np.log(1 - clipped))
 
 
 def _per_s(predictions: Predictions) -> int:
