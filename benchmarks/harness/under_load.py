@@ -97,7 +97,8 @@ class SlateLoad:
 
     def _user(self, history: Ids) -> User:
         follow = self._rng.choice(self.live.state.catalogue.ids, 80, replace=False)
-        after = Neighbours(follow, np.linspace(2, 1, len(follow)), np.zeros(len(follow), np.int64))
+        strength = np.linspace(2, 1, len(follow))
+        after = Neighbours(follow, strength, strength, np.zeros(len(follow), np.int64))
         return structs.replace(
             User.unknown(),
             history_ids=history,

@@ -59,8 +59,8 @@ class Requests:
     def hydrate(self, request_id: str, visit: Visit, *, allow_repeats: bool) -> HydratedRequest:
         """Find and hydrate the candidates for a visit's user; `allow_repeats` keeps items that the user clicked."""
         query = self._recomputed.hydrate(build_query(request_id, visit))
-        found = merge(retrieve(query, self._state, Faults()))
-        own = ids_of(list(self._own[visit.user_id]))
+        own = ids_of([] if allow_repeats else list(self._own[visit.user_id]))
+        found = merge(retrieve(query, self._state, Faults(), unwanted=own))
         filtered = structs.replace(query, user=User.unknown()) if allow_repeats else structs.replace(query, exclude=own)
         candidates, _ = keep(filtered, found, self._state)
         rows = self._columns.rows(candidates.indexes, query.at_ms)

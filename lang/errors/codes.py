@@ -85,8 +85,8 @@ CODES: dict[str, Code] = {
     "F115": Code(
         meaning="the meaning of a group changed but its version did not, or the version was used before",
         verb="plan",
-        wrong="F115 item_next@1: the meaning of strength, next_items changed, the version did not\n  fix: version 2",
-        right="write `version 2` in the group's header",
+        wrong="F115 item_next@2: the meaning of strength, next_items changed, the version did not\n  fix: version 3",
+        right="write `version 3` in the group's header",
     ),
     "F116": Code(
         meaning="the name is already used",
@@ -96,7 +96,7 @@ CODES: dict[str, Code] = {
     "F117": Code(
         meaning="the version lacks a feature that serving or the ranker reads",
         verb="plan",
-        wrong="F117 item_next@2 has no item_next.next_items, and serving reads it\n"
+        wrong="F117 item_next@3 has no item_next.next_items, and serving reads it\n"
         "  fix: keep it, or declare a model without it: model.toml",
         right="keep the feature, or train a ranker without it",
     ),

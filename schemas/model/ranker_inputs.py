@@ -42,7 +42,7 @@ class Reads(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     history: str = "user_recent.recent_items"
     top_categories: str = "user_category.user_top_categories"
     heat: str = "item_engagement.heat_6h"
-    lasting: str = "item_popularity.clicks_7d"
+    lasting: str = "item_popularity.clicks_30d"
     seen: str = "item_engagement.imps_24h"
     clicks: str = "item_quality.clicks_ever"
     click_rate: str = "item_engagement.ctr_7d"
@@ -146,8 +146,11 @@ SHIPPED = Inputs(
         Column("user_category_engagement.imps_ever", "cross", "log", 0.3),
         Column("user_category_engagement.ctr_ever", "cross", "odds", 0.4),
         Column("item_next.strength", "cross", "log", 0.5),
+        Column("item_next.cosine", "cross", "rate", 0.5),
+        Column("item_next.cosine_newest", "cross", "rate", 0.5),
         Column("item_together.strength", "cross", "log", 0.5),
         Column("item_together.cosine", "cross", "rate", 0.5),
+        Column("item_together.cosine_newest", "cross", "rate", 0.5),
         Column("user_price.dearness", "cross", "plain", 0.7),
         Column("history.contains", "cross", "plain", 1.0),
         Column("history.category_share", "cross", "plain", 2.0),
@@ -182,8 +185,11 @@ COMPUTED: Mapping[str, tuple[str, ...]] = {
     "item.age_s": (),
     "item.price": (),
     "item_next.strength": (SHIPPED.reads.next,),
+    "item_next.cosine": (SHIPPED.reads.next, SHIPPED.reads.clicks),
+    "item_next.cosine_newest": (SHIPPED.reads.next, SHIPPED.reads.clicks),
     "item_together.strength": (SHIPPED.reads.together,),
     "item_together.cosine": (SHIPPED.reads.together, SHIPPED.reads.clicks),
+    "item_together.cosine_newest": (SHIPPED.reads.together, SHIPPED.reads.clicks),
     "user_price.dearness": ("user_price.clicked_avg_30d",),
     "history.contains": (SHIPPED.reads.history,),
     "history.category_share": (SHIPPED.reads.history,),

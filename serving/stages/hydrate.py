@@ -12,13 +12,14 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from msgspec import structs
 
 from headrace.connections.redis_clients import StoreError
 from headrace.lang.plan.plan import Group, Plan
 from headrace.schemas.model.ranker_inputs import COMPUTED, SHIPPED, Inputs, Reads
 from headrace.serving.stages.cold_start import Trends
 from headrace.serving.stages.neighbours import NeighbourCache, combine
-from headrace.serving.stages.sources.source import RECENT, NeighbourRanking
+from headrace.serving.stages.sources.source import NeighbourRanking
 from headrace.serving.stages.sources.table import SOURCES
 from headrace.serving.state import columns
 from headrace.serving.state.query import Faults, MemberValues, Neighbours, Query, Taste, User, ids_of
@@ -139,7 +140,7 @@ class Hydrator:
 
     def _ranked(self, history: Sequence[str], plan: Plan, at_ms: int) -> Reading[dict[str, Neighbours]]:
         """The neighbours of the history's newest distinct items, by the feature that ranks them."""
-        newest, cache = list(dict.fromkeys(history))[:RECENT], self._neighbours
+        items, cache = list(dict.fromkeys(history)), self._neighbours
         rankings = [
             (neighbours, group, rollup)
             for neighbours in NEIGHBOURS
@@ -147,19 +148,20 @@ class Hydrator:
             if (group := plan.find(name)) and any(each.name == rollup for each in group.rollups)
         ]
         wanted = [
-            (rollup, FeatureRequest(group, items))
-            for _, group, rollup in rankings
-            if (items := cache.missing(newest, group=group, rollup=rollup, at_ms=at_ms))
+            (rollup, FeatureRequest(group, unread))
+            for each, group, rollup in rankings
+            if (unread := cache.missing(items[: each.newest], group=group, rollup=rollup, at_ms=at_ms))
         ]
         if wanted:
             found = yield [request for _, request in wanted]
             for (rollup, request), values in zip(wanted, found, strict=True):
                 cache.put(request.owners, values, rollup=rollup, at_ms=at_ms)
-        indexes = np.array([history.index(item) for item in newest], np.int64)
+        indexes = np.array([history.index(item) for item in items], np.int64)
         ranked = {ranking.feature: Neighbours.none() for ranking in NEIGHBOURS}
-        for neighbours, group, rollup in rankings:
-            combined = combine(cache.get(newest, group=group, rollup=rollup), damping=neighbours.damping)
-            ranked[neighbours.feature] = Neighbours(combined.ids, combined.strength, indexes[combined.nearest_to])
+        for each, group, rollup in rankings:
+            found = cache.get(items[: each.newest], group=group, rollup=rollup)
+            combined = combine(found, fading=each.fading, damping=each.damping)
+            ranked[each.feature] = structs.replace(combined, nearest_to=indexes[combined.nearest_to])
         return ranked
 
 

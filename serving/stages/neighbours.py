@@ -54,20 +54,26 @@ class NeighbourCache:
         return [self._cached.get((group.title, rollup, item), _NONE) for item in items]
 
 
-def combine(rankings: Sequence[ItemNeighbours], *, damping: float = 0.0) -> Neighbours:
-    """The neighbours of several items as one ranking, strengths summed; `damping` as in `NeighbourRanking`."""
+def combine(rankings: Sequence[ItemNeighbours], *, fading: float = 1.0, damping: float = 0.0) -> Neighbours:
+    """The neighbours of several items, newest first, as one ranking, strengths summed.
+
+    `fading` and `damping` are those of `NeighbourRanking`.
+    """
     if not rankings:
         return Neighbours.none()
     ids = np.concatenate([ranking.ids for ranking in rankings])
-    strength = np.concatenate([_damped(ranking.strength, damping) for ranking in rankings])
+    strengths = [fading**place * _damped(ranking.strength, damping) for place, ranking in enumerate(rankings)]
+    strength = np.concatenate(strengths)
     source = np.repeat(np.arange(len(rankings)), [len(ranking.ids) for ranking in rankings])
     unique, inverse = _distinct(ids)
     total = np.bincount(inverse, weights=strength, minlength=len(unique)).astype(np.float64)
+    by_newest = np.zeros(len(unique))
+    by_newest[inverse[: len(strengths[0])]] = strengths[0]
     nearest_to = np.zeros(len(unique), np.int64)
     rising = np.argsort(strength, kind="stable")
     nearest_to[inverse[rising]] = source[rising]  # the last write, the strongest, stays
     order = np.lexsort((unique, -total))
-    return Neighbours(unique[order], total[order], nearest_to[order])
+    return Neighbours(unique[order], total[order], by_newest[order], nearest_to[order])
 
 
 def _distinct(ids: Ids) -> tuple[Ids, Indexes]:

@@ -10,13 +10,20 @@ from headrace.serving.state.query import Faults, Query
 from headrace.serving.state.state import ServingState
 
 
-def retrieve(query: Query, state: ServingState, faults: Faults, rules: Rules = DEFAULTS) -> dict[str, Ids]:
-    """Ids by source, each source's best first."""
+def retrieve(
+    query: Query, state: ServingState, faults: Faults, rules: Rules = DEFAULTS, *, unwanted: Ids | None = None
+) -> dict[str, Ids]:
+    """Ids by source, each source's best first.
+
+    Of the `unwanted` ones, which `filters` will remove, sources propose as many more: else a list of what goes with the
+    user's history would be used up by that history. By default these are what the request excludes and the user clicked.
+    """
     found: dict[str, Ids] = {}
+    unwanted = np.concatenate([query.exclude, query.user.history_ids]) if unwanted is None else unwanted
     for source in sorted(SOURCES, key=lambda source: source.name not in rules.quotas):  # those that fill up come last
-        room = max(rules.candidates - sum(_left(query, ids) for ids in found.values()), 0)
+        room = max(rules.candidates - sum(int((~np.isin(ids, unwanted)).sum()) for ids in found.values()), 0)
         try:
-            found[source.name] = _propose(source, query, state, rules.quotas.get(source.name, room))
+            found[source.name] = _propose(source, query, state, rules.quotas.get(source.name, room), unwanted)
         except Unavailable as error:
             faults.note(1, f"source {source.name}: {error}")
             found[source.name] = np.zeros(0, np.int64)
@@ -25,15 +32,9 @@ def retrieve(query: Query, state: ServingState, faults: Faults, rules: Rules = D
     return found
 
 
-def _left(query: Query, ids: Ids) -> int:
-    """How many of the proposed items the request does not exclude."""
-    return int((~np.isin(ids, query.exclude)).sum()) if len(query.exclude) else len(ids)
-
-
-def _propose(source: Source, query: Query, state: ServingState, count: int) -> Ids:
-    """What a source proposes, and excluded items besides, which `filters` removes and counts."""
-    if not count or not len(query.exclude):
+def _propose(source: Source, query: Query, state: ServingState, count: int, unwanted: Ids) -> Ids:
+    """What a source proposes, and unwanted items besides, which `filters` removes and counts."""
+    if not count or not len(unwanted):
         return source.propose(query, state, count)
-    proposed = source.propose(query, state, count + len(query.exclude))
-    left = np.cumsum(~np.isin(proposed, query.exclude))
-    return proposed[left <= max(count, source.least)]
+    proposed = source.propose(query, state, count + len(unwanted))
+    return proposed[np.cumsum(~np.isin(proposed, unwanted)) <= max(count, source.least)]

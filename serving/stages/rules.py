@@ -31,7 +31,7 @@ class Rules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         category_cap: items of one category in the first ten positions, at most.
     """
 
-    candidates: int = 260
+    candidates: int = 200
     quotas: Mapping[str, int] = field(default_factory=_quotas)
     blend: Blend = Blend()
     exploration: float = 0.05

@@ -142,7 +142,6 @@ def _crosses(user: User, candidates: Candidates, state: ServingState, rows: Doub
     overall = user.numbers.get("user_engagement.ctr_ever", np.nan)
     columns = state.features.columns
     clicks_ever = columns.column(rows, columns.inputs.reads.clicks)
-    clicked_together = _strength(user.neighbours_by(_TOGETHER.feature), candidates)
     total = user.numbers.get("user_category.affinity_total", 0.0)
     return {
         "user_category.affinity": affinity[codes],
@@ -151,9 +150,7 @@ def _crosses(user: User, candidates: Candidates, state: ServingState, rows: Doub
         "user_category.skips_24h": skips_24h[codes],
         "user_category_engagement.imps_ever": imps[codes],
         "user_category_engagement.ctr_ever": ((clicks + _WEIGHT * overall) / (imps + _WEIGHT))[codes],
-        "item_next.strength": _strength(user.neighbours_by(_AFTER.feature), candidates),
-        "item_together.strength": clicked_together,
-        "item_together.cosine": item_features.over_clicks(filled(clicked_together, 0.0), clicks_ever),
+        **_neighbourhoods(user, candidates, clicks_ever),
         "user_price.dearness": _dearness(user, catalogue.price[candidates.indexes]),
         "history.contains": user.has_clicked(candidates.ids).astype(np.float64),
         "history.category_share": np.bincount(catalogue.codes[past], minlength=count)[codes] / max(len(past), 1),
@@ -191,16 +188,27 @@ def _dearness(user: User, price: Doubles) -> Doubles:
     return np.log(price / usual, out=np.full_like(price, np.nan), where=known)
 
 
-def _strength(neighbours: Neighbours, candidates: Candidates) -> Doubles:
-    """The strength of each candidate as a neighbour of the history, NaN if it is not one. [C]."""
-    strength = np.full(len(candidates), np.nan)
+def _neighbourhoods(user: User, candidates: Candidates, clicks: Doubles) -> dict[str, Doubles]:
+    """How much each candidate goes with the history, and with its newest item, by each ranking. [C] each."""
+    inputs: dict[str, Doubles] = {}
+    for ranking in (_AFTER, _TOGETHER):
+        whole, newest = _of_neighbours(user.neighbours_by(ranking.feature), candidates)
+        inputs[f"{ranking.group}.strength"] = whole
+        inputs[f"{ranking.group}.cosine"] = item_features.over_clicks(filled(whole, 0.0), clicks)
+        inputs[f"{ranking.group}.cosine_newest"] = item_features.over_clicks(filled(newest, 0.0), clicks)
+    return inputs
+
+
+def _of_neighbours(neighbours: Neighbours, candidates: Candidates) -> tuple[Doubles, Doubles]:
+    """The strength of each candidate as a neighbour of the history, and of its newest item; NaN if not one. [C], [C]."""
+    whole, newest = np.full((2, len(candidates)), np.nan)
     if len(neighbours.ids) and len(candidates):
         order = np.argsort(candidates.ids)
         indexes = candidates.ids.searchsorted(neighbours.ids, sorter=order)
         indexes = order[np.minimum(indexes, len(order) - 1)]
         hit = candidates.ids[indexes] == neighbours.ids
-        strength[indexes[hit]] = neighbours.strength[hit]
-    return strength
+        whole[indexes[hit]], newest[indexes[hit]] = neighbours.strength[hit], neighbours.by_newest[hit]
+    return whole, newest
 
 
 def _past(user: User, catalogue: Catalogue) -> Indexes:

@@ -29,17 +29,19 @@ class Taste(Struct, frozen=True, kw_only=True):
 class Neighbours(Struct, frozen=True):
     """The neighbours of a history's items: `ids` [M], strongest first, `strength` [M], summed over the history.
 
-    `nearest_to` [M] is the index in the history of the item that each is the strongest neighbour of.
+    `by_newest` [M] is the strength by the newest item alone; `nearest_to` [M] is the index in the history of the item
+    that each is the strongest neighbour of.
     """
 
     ids: Ids
     strength: Doubles
+    by_newest: Doubles
     nearest_to: Indexes
 
     @classmethod
     def none(cls) -> "Neighbours":
         """Of an empty history."""
-        return cls(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64))
+        return cls(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0, np.int64))
 
 
 class MemberValues(Struct, frozen=True):

@@ -105,7 +105,8 @@ def user(history: list[str], follow: list[str]) -> User:
 
 
 def neighbours(items: list[str], *, strongest: float) -> Neighbours:
-    return Neighbours(ids_of(items), np.linspace(strongest, 1, len(items)), np.zeros(len(items), np.int64))
+    strength = np.linspace(strongest, 1, len(items))
+    return Neighbours(ids_of(items), strength, strength, np.zeros(len(items), np.int64))
 
 
 def query(seed: int = 1, **changes: object) -> Query:

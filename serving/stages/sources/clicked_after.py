@@ -22,7 +22,7 @@ def reason(query: Query, item: int) -> str:
 SOURCE = Source(
     name="next",
     propose=propose,
-    quota=60,
+    quota=20,
     reads=(SHIPPED.reads.history, NEIGHBOURS.feature),
     neighbours=NEIGHBOURS,
     based_on="item",

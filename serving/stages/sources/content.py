@@ -31,7 +31,7 @@ def _reason(query: Query, _: int) -> str:
 SOURCE = Source(
     name="content",
     propose=propose,
-    quota=40,
+    quota=30,
     reads=(SHIPPED.reads.history, SHIPPED.reads.clicks),
     based_on="user",
     reason=_reason,

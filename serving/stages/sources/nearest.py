@@ -34,7 +34,7 @@ def _reason(query: Query, _: int) -> str:
 SOURCE = Source(
     name="nearest",
     propose=propose,
-    quota=80,
+    quota=70,
     reads=(SHIPPED.reads.history,),
     based_on="user",
     reason=_reason,

@@ -15,4 +15,4 @@ def propose(query: Query, state: ServingState, count: int) -> Ids:
     return state.catalogue.newest(query.at_ms, count)
 
 
-SOURCE = Source(name=NEWEST, propose=propose, quota=20)
+SOURCE = Source(name=NEWEST, propose=propose, quota=10)

@@ -1,4 +1,4 @@
-"""Source `popular`: the items with the most clicks in a week."""
+"""Source `popular`: the items with the most clicks, which fade with a half-life of a month."""
 
 from headrace.models.array_types import Ids
 from headrace.schemas.model.ranker_inputs import SHIPPED
@@ -12,4 +12,4 @@ def propose(query: Query, state: ServingState, count: int) -> Ids:
     return state.features.lasting[:count]
 
 
-SOURCE = Source(name="popular", propose=propose, quota=50, reads=(SHIPPED.reads.lasting,))
+SOURCE = Source(name="popular", propose=propose, quota=40, reads=(SHIPPED.reads.lasting,))

@@ -22,12 +22,17 @@ class Unavailable(Exception):
 class NeighbourRanking(Struct, frozen=True, kw_only=True):
     """A ROLLUP that ranks the items paired with an item; hydrate reads it for the newest items of a user's history.
 
-    `damping` is the power of the sum of an item's strengths by which each of them is divided: an item that is paired
-    with many others says less about each of them.
+    Attributes:
+        newest: how many items of the history.
+        fading: the strengths of an item's neighbours are multiplied by it once for each item newer than that item.
+        damping: the power of the sum of an item's strengths by which each of them is divided: an item that is paired
+            with many others says less about each of them.
     """
 
     group: str
     rollup: str
+    newest: int = RECENT
+    fading: float = 1.0
     damping: float = 0.0
 
     @property

@@ -9,7 +9,7 @@ from headrace.serving.state import item_features
 from headrace.serving.state.query import Query
 from headrace.serving.state.state import ServingState
 
-NEIGHBOURS = NeighbourRanking(group="item_together", rollup="clicked_too", damping=0.5)
+NEIGHBOURS = NeighbourRanking(group="item_together", rollup="clicked_too", newest=20, fading=0.9, damping=0.5)
 
 
 def propose(query: Query, state: ServingState, count: int) -> Ids:
@@ -29,7 +29,7 @@ def reason(query: Query, item: int) -> str:
 SOURCE = Source(
     name="together",
     propose=propose,
-    quota=60,
+    quota=70,
     reads=(SHIPPED.reads.history, NEIGHBOURS.feature, SHIPPED.reads.clicks),
     neighbours=NEIGHBOURS,
     based_on="item",

@@ -11,12 +11,12 @@ from headrace.serving.stages.sources.source import Source
 from headrace.serving.state.query import Query
 from headrace.serving.state.state import ServingState
 
-CATEGORIES, IN_CATEGORY = 4, 10
-_HOT_AT_LEAST = 40  # a cold user has as many candidates to rank as others
+CATEGORIES, IN_CATEGORY = 4, 5
+_HOT_AT_LEAST = 10
 
 
 def propose(query: Query, state: ServingState, count: int) -> Ids:
-    """Ten of each of four categories, then the hottest of all: at least 40. The newest before any were read."""
+    """Five of each of four categories, then the hottest of all: at least 10. The newest before any were read."""
     if not state.features.known:
         return state.catalogue.newest(query.at_ms, max(count, _HOT_AT_LEAST))
     categories = (query.user.top or query.user.trends)[:CATEGORIES]

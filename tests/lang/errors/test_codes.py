@@ -89,7 +89,7 @@ def test_messages_of_plan(shipped: Plan, golden: Callable[[str, str], None]) -> 
     unversioned = plan_message(shipped, "item_next", ("= 'click'", "= 'impression'"))
     golden("errors/F115_version.txt", unversioned + "\n")
     assert unversioned == CODES["F115"].wrong
-    renamed = plan_message(shipped, "item_next", ("version 1", "version 2"), ("AS next_items", "AS followers"))
+    renamed = plan_message(shipped, "item_next", ("version 2", "version 3"), ("AS next_items", "AS followers"))
     golden("errors/F117_unread.txt", renamed + "\n")
     assert renamed == CODES["F117"].wrong
 

@@ -30,7 +30,7 @@ def looks(indexes, *, lacking=0.0, seed=0) -> Content:
 
 
 def train(config) -> ModelState:
-    config = structs.replace(config, retrieval_weight=1.0, dense_rate=0.005)
+    config = structs.replace(config, hidden=(16, 8), retrieval_weight=1.0, dense_rate=0.005)  # (8, 6) may all be dead
     trainer = Trainer(config, np.random.default_rng(0))
     for seed in range(250):
         sample = batch(seed, size=64)

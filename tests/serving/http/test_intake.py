@@ -22,7 +22,6 @@ from headrace.serving.http import intake
 from headrace.serving.items.catalogue_reader import CatalogueReader
 from headrace.serving.kafka import ticker
 from headrace.serving.kafka.producer import Record
-from headrace.serving.stages.neighbours import ItemNeighbours, combine
 from headrace.serving.state.query import ids_of
 from headrace.serving.state.state import Live
 from headrace.store.kafka.quarantine import Quarantine
@@ -280,16 +279,6 @@ def test_a_tick_reaches_every_partition() -> None:
         assert (event["event_type"], event["occurred_at"], event["received_at"]) == (TICK, NOW, NOW)
     expected = Record(topic=exposures[0].topic, value=None, headers=(("received_at", str(NOW).encode()),), partition=2)
     assert exposures[2] == expected
-
-
-def test_rankings_of_neighbours_are_summed_and_name_the_strongest() -> None:
-    one = ItemNeighbours(ids_of(["a", "b"]), np.array([3.0, 1.0]), 0.0)
-    two = ItemNeighbours(ids_of(["b", "c"]), np.array([2.5, 0.5]), 0.0)
-    both = combine([one, two])
-    assert both.ids.tolist() == ids_of(["b", "a", "c"]).tolist()
-    assert both.strength.tolist() == [3.5, 3.0, 0.5]
-    assert both.nearest_to.tolist() == [1, 0, 1]
-    assert len(combine([]).ids) == 0
 
 
 def test_events_that_say_something_of_a_head_are_labels() -> None:

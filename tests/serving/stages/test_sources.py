@@ -23,7 +23,7 @@ from headrace.store.redis.reader import FeatureRequest, FeatureStore, FeatureVal
 from tests.support import serving_states as worlds
 from tests.support.memory_stores import click, memory_store_of
 
-COLD = {"nearest": 80, "next": 0, "together": 0, "content": 0, "newest": 20, "popular": 50, "trending": 110}
+COLD = {"nearest": 70, "next": 0, "together": 0, "content": 0, "newest": 10, "popular": 40, "trending": 80}
 ALL = frozenset(f"{group.name}.{feature.name}" for group in worlds.PLAN.groups for feature in group.features)
 STATE = worlds.state(count=400, categories=8)
 
@@ -46,22 +46,33 @@ SHELF = memory_store_of(worlds.PLAN, clicks())
 def test_sources_fill_up_with_what_is_hot() -> None:
     state = worlds.state(count=1000, categories=10)
     cold = retrieve(worlds.query(), state, Faults())
-    warm = retrieve(worlds.query(user=worlds.user(["i1"], ["i2", "i3"])), state, Faults())
+    user = worlds.user(["i1"], ["i2", "i3"])
+    warm = retrieve(worlds.query(user=user), state, Faults())
     assert {name: len(ids) for name, ids in cold.items()} == COLD
-    assert {name: len(ids) for name, ids in warm.items()} == {
+    assert {name: (~np.isin(ids, user.history_ids)).sum() for name, ids in warm.items()} == {
         **COLD,
         "next": 2,
         "together": 2,
-        "content": 40,
-        "trending": 66,
+        "content": 30,
+        "trending": 46,
     }
-    assert warm["trending"][:10].tolist() == state.features.hot_in["c1"][:10].tolist()
+    assert warm["trending"][:5].tolist() == state.features.hot_in["c1"][:5].tolist()
 
 
-def test_a_source_that_fills_up_adds_forty_at_least() -> None:
+def test_a_source_that_fills_up_adds_ten_at_least() -> None:
     state = worlds.state(count=1000, categories=10)
-    assert len(trending.propose(worlds.query(), state, 0)) == 40
-    assert len(trending.propose(worlds.query(user=worlds.user(["i1"], [])), state, 0)) == 60
+    assert len(trending.propose(worlds.query(), state, 0)) == 10
+    assert len(trending.propose(worlds.query(user=worlds.user(["i1"], [])), state, 0)) == 20
+
+
+def test_what_the_user_clicked_takes_no_place_of_what_they_could_click() -> None:
+    """The history's own items go with each other more than anything else does."""
+    history = [f"i{number}" for number in range(30)]
+    user = worlds.user(history, [*history, *(f"i{number}" for number in range(100, 300))])
+    found = retrieve(worlds.query(user=user), worlds.state(count=1000), Faults())
+    for source in SOURCES:
+        left = (~np.isin(found[source.name], user.history_ids)).sum()
+        assert left == (source.quota or left), source.name
 
 
 def test_without_a_model_nearest_drops_out_and_is_named() -> None:
