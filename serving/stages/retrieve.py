@@ -15,8 +15,8 @@ def retrieve(
 ) -> dict[str, Ids]:
     """Ids by source, each source's best first.
 
-    Of the `unwanted` ones, which `filters` will remove, sources propose as many more: else a list of what goes with the
-    user's history would be used up by that history. By default these are what the request excludes and the user clicked.
+    Sources propose more by as many as are `unwanted`, which `filters` will remove: else what goes with the user's
+    history would mostly be that history. By default these are the items that the request excludes or the user clicked.
     """
     found: dict[str, Ids] = {}
     unwanted = np.concatenate([query.exclude, query.user.history_ids]) if unwanted is None else unwanted

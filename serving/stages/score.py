@@ -200,7 +200,7 @@ def _neighbourhoods(user: User, candidates: Candidates, clicks: Doubles) -> dict
 
 
 def _of_neighbours(neighbours: Neighbours, candidates: Candidates) -> tuple[Doubles, Doubles]:
-    """The strength of each candidate as a neighbour of the history, and of its newest item; NaN if not one. [C], [C]."""
+    """The strengths of candidates as neighbours of the history and of its newest item; NaN if not one. [C], [C]."""
     whole, newest = np.full((2, len(candidates)), np.nan)
     if len(neighbours.ids) and len(candidates):
         order = np.argsort(candidates.ids)

@@ -3,7 +3,6 @@
 import json
 
 import msgspec
-import numpy as np
 import pytest
 from confluent_kafka import Message
 from hypothesis import given, settings
@@ -22,7 +21,6 @@ from headrace.serving.http import intake
 from headrace.serving.items.catalogue_reader import CatalogueReader
 from headrace.serving.kafka import ticker
 from headrace.serving.kafka.producer import Record
-from headrace.serving.state.query import ids_of
 from headrace.serving.state.state import Live
 from headrace.store.kafka.quarantine import Quarantine
 from headrace.udfs.decode import EventDecoder
