@@ -26,9 +26,9 @@ HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 LATENESS_MS = 900_000
 ITEM_WINDOWS = {"1h": HOUR_S, "24h": DAY_S, "7d": 7 * DAY_S}
 SKIP_WINDOWS = {"1h": HOUR_S, "24h": DAY_S}
-HEAT_MS, AFFINITY_MS, EWMA_MS, STRENGTH_MS = 6 * HOUR_MS, 2 * DAY_MS, 3 * DAY_MS, 7 * DAY_MS
+HEAT_MS, AFFINITY_MS, EWMA_MS, STRENGTH_MS = 6 * HOUR_MS, 2 * DAY_MS, 3 * DAY_MS, 30 * DAY_MS
 PAIR_MS, RECENT = 30 * 60_000, 50
-KEPT_S = 56 * DAY_S
+KEPT_S = 240 * DAY_S
 
 Fields: TypeAlias = Mapping[str, object]
 Numbers: TypeAlias = list[bytes | None]
