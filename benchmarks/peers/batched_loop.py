@@ -75,7 +75,9 @@ class BatchedLoop:
         self._seen: set[str] = set()
         self._tiles: dict[TileKey, Cells] = {}
         self._changed: dict[TileKey, Cells] = {}
-        self._layouts = {group.name: RecordLayout(group) for group in shipped_plan(*FOUR_GROUPS).groups}
+        groups = shipped_plan(*FOUR_GROUPS).groups
+        self._layouts = {group.name: RecordLayout(group) for group in groups}
+        self._versions = {group.name: group.version for group in groups}
         self._rows: dict[Key, dict[tuple[int, int], Row]] = defaultdict(dict)
         self._sessions: dict[str, list[tuple[int, str, int]]] = {}
         self._clicks: list[Click] = []
@@ -180,7 +182,7 @@ class BatchedLoop:
             rows[size, start] = row
         pipe = self._redis.pipeline(transaction=False)
         for (group, owner, member), rows in touched.items():
-            key, record = tiles_key(group, 1, owner), self._layouts[group].record(list(rows.values()))
+            key, record = tiles_key(group, self._versions[group], owner), self._layouts[group].record(list(rows.values()))
             if group in (ITEM, RECENTLY):
                 pipe.execute_command("SET", key, record, "EX", KEPT_S)
             else:
