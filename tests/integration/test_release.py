@@ -75,7 +75,13 @@ def test_a_version_comes_to_answer_and_goes_back(line: Line, tmp_path: Path) -> 
     line.write_events(events)
     registry, rest = Registry(line.endpoints, who="tests"), FlinkRest(line.endpoints.flink_url)
     plan = load_plan(edited(tmp_path / "features"))
-    wanted = plan.group(GROUP)
+    before, wanted = line.plan.group(GROUP), plan.group(GROUP)
+    gate = Gate(plan.source("clickstream"))
+    unknown = {"category": None, "price": None, "seller": None}  # items that no catalogue has
+    accepted = [event | unknown for event in events if gate.judge(event) == "accepted"]
+    keys = [(f"{tag}-i{n}",) for n in range(20)]
+    live = by_the_oracle(before, accepted, keys, at_ms=now)
+    line.wait(lambda: not mismatches(live, line.reader), "values of the version that answers")
 
     found = release.plan_release(plan, registry.versions())
     assert [str(change) for change in found.changes if change.group == GROUP] == [
@@ -86,10 +92,6 @@ def test_a_version_comes_to_answer_and_goes_back(line: Line, tmp_path: Path) -> 
         release.promote_version(registry, line.redis, version, why="too early")
     version = release.backfill_version(registry, rest, line.endpoints, version, since="all")
 
-    gate = Gate(plan.source("clickstream"))
-    unknown = {"category": None, "price": None, "seller": None}  # items that no catalogue has
-    accepted = [event | unknown for event in events if gate.judge(event) == "accepted"]
-    keys = [(f"{tag}-i{n}",) for n in range(20)]
     expected = by_the_oracle(wanted, accepted, keys, at_ms=now)
     assert not mismatches(expected, line.reader)  # the backfill waits for the loader too
 
@@ -99,7 +101,6 @@ def test_a_version_comes_to_answer_and_goes_back(line: Line, tmp_path: Path) -> 
         answer = lookup.answer(store_as_of(line.endpoints, wanted, key[0], at_ms=halfway), wanted, key, at=halfway)
         assert all(values_agree(then[each.name], each.value, ratio=1e-9) for each in answer.features), (then, answer)
 
-    before = line.plan.group(GROUP)
     names = {group.version: {feature.name for feature in group.features} for group in (before, wanted)}
     with Reads(line, keys[1][0], names) as reads:
         line.wait(lambda: reads.version == 1, "reads of version 1")
