@@ -182,10 +182,8 @@ class BatchedLoop:
             rows[size, start] = row
         pipe = self._redis.pipeline(transaction=False)
         for (group, owner, member), rows in touched.items():
-            key, record = (
-                tiles_key(group, self._versions[group], owner),
-                self._layouts[group].record(list(rows.values())),
-            )
+            key = tiles_key(group, self._versions[group], owner)
+            record = self._layouts[group].record(list(rows.values()))
             if group in (ITEM, RECENTLY):
                 pipe.execute_command("SET", key, record, "EX", KEPT_S)
             else:
