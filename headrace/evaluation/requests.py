@@ -60,7 +60,7 @@ class Requests:
         """Find and hydrate the candidates for a visit's user; `allow_repeats` keeps items that the user clicked."""
         query = self._recomputed.hydrate(build_query(request_id, visit))
         own = ids_of([] if allow_repeats else list(self._own[visit.user_id]))
-        found = merge(retrieve(query, self._state, Faults(), unwanted=own))
+        found = merge(retrieve(query, self._state, Faults(), removed=own))
         filtered = structs.replace(query, user=User.unknown()) if allow_repeats else structs.replace(query, exclude=own)
         candidates, _ = keep(filtered, found, self._state)
         rows = self._columns.rows(candidates.indexes, query.at_ms)

@@ -140,7 +140,10 @@ class Hydrator:
 
     def _ranked(self, history: Sequence[str], plan: Plan, at_ms: int) -> Reading[dict[str, Neighbours]]:
         """The neighbours of the history's newest distinct items, by the feature that ranks them."""
-        items, cache = list(dict.fromkeys(history)), self._neighbours
+        first: dict[str, int] = {}
+        for place, item in enumerate(history):
+            first.setdefault(item, place)
+        items, cache = list(first), self._neighbours
         rankings = [
             (neighbours, group, rollup)
             for neighbours in NEIGHBOURS
@@ -156,7 +159,7 @@ class Hydrator:
             found = yield [request for _, request in wanted]
             for (rollup, request), values in zip(wanted, found, strict=True):
                 cache.put(request.owners, values, rollup=rollup, at_ms=at_ms)
-        indexes = np.array([history.index(item) for item in items], np.int64)
+        indexes = np.array([*first.values()], np.int64)
         ranked = {ranking.feature: Neighbours.none() for ranking in NEIGHBOURS}
         for each, group, rollup in rankings:
             found = cache.get(items[: each.newest], group=group, rollup=rollup)

@@ -11,30 +11,31 @@ from headrace.serving.state.state import ServingState
 
 
 def retrieve(
-    query: Query, state: ServingState, faults: Faults, rules: Rules = DEFAULTS, *, unwanted: Ids | None = None
+    query: Query, state: ServingState, faults: Faults, rules: Rules = DEFAULTS, *, removed: Ids | None = None
 ) -> dict[str, Ids]:
     """Ids by source, each source's best first.
 
-    Sources propose more by as many as are `unwanted`, which `filters` will remove: else what goes with the user's
+    Sources propose more by as many as `removed` has, which `filters` will remove: else what goes with the user's
     history would mostly be that history. By default these are the items that the request excludes or the user clicked.
     """
     found: dict[str, Ids] = {}
-    unwanted = np.concatenate([query.exclude, query.user.history_ids]) if unwanted is None else unwanted
+    removed = np.concatenate([query.exclude, query.user.history_ids]) if removed is None else removed
+    room = rules.candidates
     for source in sorted(SOURCES, key=lambda source: source.name not in rules.quotas):  # those that fill up come last
-        room = max(rules.candidates - sum(int((~np.isin(ids, unwanted)).sum()) for ids in found.values()), 0)
         try:
-            found[source.name] = _propose(source, query, state, rules.quotas.get(source.name, room), unwanted)
+            found[source.name] = _propose(source, query, state, rules.quotas.get(source.name, max(room, 0)), removed)
         except Unavailable as error:
             faults.note(1, f"source {source.name}: {error}")
             found[source.name] = np.zeros(0, np.int64)
+        room -= int((~np.isin(found[source.name], removed)).sum())
     if not state.features.known:
         faults.note(4, "item features were never read: the newest items are used instead")
     return found
 
 
-def _propose(source: Source, query: Query, state: ServingState, count: int, unwanted: Ids) -> Ids:
-    """What a source proposes, and unwanted items besides, which `filters` removes and counts."""
-    if not count or not len(unwanted):
+def _propose(source: Source, query: Query, state: ServingState, count: int, removed: Ids) -> Ids:
+    """What a source proposes, and besides what `filters` will remove and count."""
+    if not count or not len(removed):
         return source.propose(query, state, count)
-    proposed = source.propose(query, state, count + len(unwanted))
-    return proposed[np.cumsum(~np.isin(proposed, unwanted)) <= max(count, source.least)]
+    proposed = source.propose(query, state, count + len(removed))
+    return proposed[np.cumsum(~np.isin(proposed, removed)) <= max(count, source.least)]
